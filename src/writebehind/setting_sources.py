@@ -1,0 +1,182 @@
+"""Where settings come from: keyword arguments, environment variables, a TOML file.
+
+Each reader finds values and notes what it does not understand; nothing stops at the first problem.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from writebehind import setting_kinds as kinds
+from writebehind.errors import ConfigurationError
+from writebehind.mapping import CounterMapping
+from writebehind.setting_kinds import Kind, UnfitError, shown
+
+DEFAULT_FILE = "writebehind.toml"
+PREFIX = "WRITEBEHIND_"
+_CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+_FILE_KIND = kinds.path("Name a TOML file that this user can read.")
+_COUNTER_KINDS: dict[str, Kind] = {
+    "key": kinds.column_names(),
+    "missing": kinds.choice("dead_letter", "insert", "ignore"),
+    "partitions": kinds.whole_number(1, 1024, "partitions"),
+    "cached_value_ttl_ms": kinds.whole_number(1, 2**53, "milliseconds"),
+}
+
+
+class Problems:
+    """All that is wrong, to be reported at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+
+    def add_unknown(self, name: str, source: str, known: Iterable[str]) -> None:
+        """A name that means nothing, with the one that it resembles."""
+        known = sorted(known)
+        close = difflib.get_close_matches(name, known, n=1)
+        fix = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+        self.add(f"{name} ({source}) is not a setting. {fix}")
+
+    def raise_all(self) -> None:
+        """:raises ConfigurationError: with a line for each problem, if there is any."""
+        if self._lines:
+            count = "one problem" if len(self._lines) == 1 else f"{len(self._lines)} problems"
+            lines = "".join(f"\n  - {line}" for line in self._lines)
+            raise ConfigurationError(f"the configuration has {count}:{lines}")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as it was given. ``source`` is what errors call its place, ``kind`` what it must be."""
+
+    name: str
+    value: object
+    source: str
+    kind: Kind
+    is_text: bool = False
+    from_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a TOML file says; all empty where there is none. ``label`` is the path as it was given."""
+
+    path: Path | None = None
+    label: str = ""
+    values: tuple[Given, ...] = ()
+    counters: Mapping[str, object] = field(default_factory=dict)
+
+
+def parsed(given: Given, problems: Problems) -> tuple[bool, object]:
+    """Whether a value is accepted, and what it means. What is wrong with it is noted."""
+    try:
+        return True, given.kind.check(_read_text(given) if given.is_text else given.value)
+    except UnfitError as error:
+        problems.add(f"{given.name} ({given.source}) is {shown(given.value)}: {error}. {given.kind.fix}")
+        return False, None
+
+
+def _read_text(given: Given) -> object:
+    if not given.value:
+        raise UnfitError("it is empty; a variable that shall not count must be unset")
+    return given.kind.from_text(str(given.value))
+
+
+def read_arguments(arguments: Mapping[str, object], known: Mapping[str, Kind], problems: Problems) -> list[Given]:
+    """Keyword arguments."""
+    found = []
+    for name, value in arguments.items():
+        if name in known:
+            found.append(Given(name, value, f"argument {name}", known[name]))
+        else:
+            problems.add_unknown(name, "argument", {*known, "config"})
+    return found
+
+
+def read_environment(environment: Mapping[str, str], known: Mapping[str, Kind], problems: Problems) -> list[Given]:
+    """The variables that begin with WRITEBEHIND_."""
+    names = {f"{PREFIX}{name.upper()}": name for name in known}
+    found = []
+    for variable, value in environment.items():
+        if variable in names:
+            name = names[variable]
+            found.append(Given(name, value, f"environment variable {variable}", known[name], is_text=True))
+        elif variable.startswith(PREFIX) and variable != _CONFIG_VARIABLE:
+            problems.add_unknown(variable, "environment variable", {*names, _CONFIG_VARIABLE})
+    return found
+
+
+def read_file(
+    config: object, environment: Mapping[str, str], directory: Path, known: Mapping[str, Kind], problems: Problems
+) -> File:
+    """The TOML file: the one that is named, or ``writebehind.toml`` in the directory if it exists."""
+    source = "argument config"
+    if config is None and _CONFIG_VARIABLE in environment:
+        config, source = environment[_CONFIG_VARIABLE], f"environment variable {_CONFIG_VARIABLE}"
+    if config is None:
+        if not (directory / DEFAULT_FILE).exists():
+            return File()
+        config, source = DEFAULT_FILE, "in the working directory"
+    accepted, path = parsed(Given("config", config, source, _FILE_KIND), problems)
+    if not accepted:
+        return File()
+    assert isinstance(path, Path)
+    label, path = str(config), directory / path
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.add(f"config ({source}) is {shown(label)}: {error.strerror}. {_FILE_KIND.fix}")
+        return File()
+    except ValueError as error:  # not TOML, or not UTF-8
+        problems.add(f"config ({source}) is {shown(label)}: it is not TOML: {error}. Mend that line.")
+        return File()
+    counters = document.pop("counters", {})
+    if not isinstance(counters, dict):
+        problems.add(f'counters ({label}: counters) is not a table. Write [counters."videos.likes"].')
+        counters = {}
+    values = []
+    for name, value in document.items():
+        if name in known:
+            values.append(Given(name, value, f"{label}: {name}", known[name], from_file=True))
+        else:
+            problems.add_unknown(name, label, {*known, "counters"})
+    return File(path, label, tuple(values), counters)
+
+
+def counters_in(file: File, problems: Problems) -> tuple[CounterMapping, ...]:
+    """The counters that the file declares, in its order."""
+    found = []
+    for target, options in file.counters.items():
+        source = f'{file.label}: counters."{target}"'
+        if not isinstance(options, dict):
+            problems.add(f'the counter {target!r} ({source}) is not a table. Write [counters."videos.likes"].')
+            continue
+        if "." not in target and any(isinstance(value, dict) for value in options.values()):
+            # [counters.videos.likes], which TOML reads as a table in a table.
+            column = next(name for name, value in options.items() if isinstance(value, dict))
+            problems.add(
+                f"the counter {target}.{column} ({source}) is written without quotes. "
+                f'Write [counters."{target}.{column}"].'
+            )
+            continue
+        accepted = {}
+        for name, value in options.items():
+            if name not in _COUNTER_KINDS:
+                problems.add_unknown(name, source, _COUNTER_KINDS)
+                continue
+            fits, result = parsed(Given(name, value, f"{source}.{name}", _COUNTER_KINDS[name]), problems)
+            if fits:
+                accepted[name] = result
+        try:
+            found.append(CounterMapping.parse(target, **accepted))  # type: ignore[arg-type]  # the kinds saw to it
+        except ConfigurationError as error:
+            problems.add(f"the counter {target!r} ({source}): {error}")
+    return tuple(found)
