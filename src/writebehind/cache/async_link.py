@@ -1,0 +1,100 @@
+"""The thin asyncio executor of calls; the same rules as ``link``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from writebehind.cache.address import Address
+from writebehind.cache.calls import Call
+from writebehind.cache.library import library_source
+from writebehind.cache.link import checked, connection_options
+from writebehind.cache.replies import FunctionMissing, LibraryExists, explain, not_executed
+
+T = TypeVar("T")
+
+
+class AsyncLink:
+    """One connection, for one task at a time."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        pool: Any = ConnectionPool.from_url(address.url, retry=Retry(NoBackoff(), 0), **connection_options())
+        self._connection: AbstractConnection = pool.make_connection()
+
+    async def execute(self, call: Call[T]) -> T:
+        """Send one call and read its answer.
+
+        :raises CacheUnavailable: the outcome is unknown, unless it is a ``NotExecuted``.
+        """
+        reply = await self._exchange(call.command)
+        if isinstance(reply, FunctionMissing):
+            loaded = await self._exchange(("FUNCTION", "LOAD", library_source()))
+            if not isinstance(loaded, LibraryExists):
+                checked(loaded)
+            reply = await self._exchange(call.command)
+        return call.parse(checked(reply))
+
+    async def _exchange(self, command: Sequence[Any]) -> Any:
+        """The raw reply; an error reply is an exception object."""
+        connection = self._connection
+        try:
+            await self._send(command)
+            return await connection.read_response()
+        except redis.ResponseError as error:
+            return explain(error, self.address.shown)
+        except (redis.RedisError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            raise explain(error, self.address.shown) from error
+        except BaseException:
+            await connection.disconnect(nowait=True)  # a cancelled call leaves an answer that nobody reads
+            raise
+
+    async def _send(self, command: Sequence[Any]) -> None:
+        """Send, on a new connection where the old one broke while it was idle; see ``Link``."""
+        connection = self._connection
+        was_connected = connection.is_connected
+        try:
+            try:
+                await connection.connect()
+                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            except (redis.RedisError, OSError):
+                await connection.disconnect(nowait=True)
+                if not was_connected:
+                    raise
+                await connection.connect()
+                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+        except (redis.RedisError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            raise not_executed(error, self.address.shown) from error
+
+    async def close(self) -> None:
+        """Close the connection; the next call would open it again."""
+        await self._connection.disconnect()
+
+
+class AsyncLinks:
+    """Connections that are borrowed for one call, within one event loop."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._idle: list[AsyncLink] = []
+
+    async def execute(self, call: Call[T]) -> T:
+        """One call on a borrowed connection."""
+        link = self._idle.pop() if self._idle else AsyncLink(self.address)
+        try:
+            return await link.execute(call)
+        finally:
+            self._idle.append(link)
+
+    async def close(self) -> None:
+        """Close the idle connections."""
+        links, self._idle = self._idle, []
+        for link in links:
+            await link.close()

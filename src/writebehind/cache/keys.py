@@ -1,0 +1,44 @@
+"""Every Redis key name, one function each. A partition's keys share a hash tag, and so a slot.
+
+The cached values' names are the mapping's affair (``BoundCounter.value_key``): other programs read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from writebehind.mapping import partition_tag
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionKeys:
+    """The keys of one partition."""
+
+    header: bytes
+    open: bytes
+    open_lanes: bytes
+    lanes: bytes
+    queue: bytes
+    lease: bytes
+    prefix: bytes
+
+    @classmethod
+    def of(cls, namespace: str, mapping: str, partition: int) -> PartitionKeys:
+        prefix = b"wb:{" + partition_tag(namespace, mapping, partition).encode() + b"}:"
+        return cls(
+            header=prefix + b"header",
+            open=prefix + b"open",
+            open_lanes=prefix + b"open:lanes",
+            lanes=prefix + b"lanes",
+            queue=prefix + b"queue",
+            lease=prefix + b"lease",
+            prefix=prefix,
+        )
+
+    def batch(self, identity: str) -> bytes:
+        """A sealed batch: field to amount."""
+        return self.prefix + b"batch:" + identity.encode()
+
+    def batch_lanes(self, identity: str) -> bytes:
+        """The lanes of a sealed batch: producer to its last sequence number in it."""
+        return self.prefix + b"batch:" + identity.encode() + b":lanes"

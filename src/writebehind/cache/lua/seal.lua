@@ -1,0 +1,46 @@
+--[[ wb1_seal: close the open batch under an identity, if nothing sealed waits or it has reached its cap,
+and answer the front of the chain. Allowed when memory is full, so that a full cache can drain.
+
+KEYS  1 header, 2 open batch, 3 lanes of the open batch, 4 queue,
+      5 the sealed batch's key, 6 its lanes' key (both new, named after ARGV 2)
+ARGV  1 layout, 2 the new batch's identity, 3 the cap: fields at which the batch is sealed in any case,
+      4 the ledger's identity, 5 the partition's commit number, both as the caller read them in the database
+
+Reply: OK, incarnation, entry...   the first entries of the queue, oldest first:
+                                   'identity parent incarnation birth writes size first_write_ms'
+       NEW                         nobody has entered the server's present incarnation: call wb1_enter
+       LAYOUT, layout              the partitions are laid out differently; nothing was changed
+       RESTORED, ledger, commit    the cache knows a later commit, or another ledger: the caller's view of
+                                   the database is old, or the database was restored; nothing was changed
+--]]
+local FRONT = 16 -- entries a caller is told of at once
+
+local function seal(keys, args)
+  local header, open, open_lanes, queue, batch, batch_lanes = unpack(keys)
+  local replid, incarnation, layout, last, birth, first_write, writes, commit, ledger = unpack(redis.call('HMGET',
+    header, 'replid', 'incarnation', 'layout', 'last', 'birth', 'first_write_ms', 'writes', 'commit', 'ledger'))
+  if replid ~= current_replid() then
+    return {'NEW'}
+  end
+  if layout ~= args[1] then
+    return {'LAYOUT', layout}
+  end
+  if args[4] ~= '' and ledger and (ledger ~= args[4] or tonumber(commit) > tonumber(args[5])) then
+    return {'RESTORED', ledger, commit}
+  end
+  local size = redis.call('HLEN', open)
+  if size > 0 and (redis.call('EXISTS', queue) == 0 or size >= tonumber(args[3])) then
+    local entry = table.concat({args[2], last, incarnation, birth, writes, decimal(size), first_write}, ' ')
+    redis.call('RENAMENX', open, batch)
+    if redis.call('EXISTS', open_lanes) == 1 then
+      redis.call('RENAMENX', open_lanes, batch_lanes)
+    end
+    redis.call('RPUSH', queue, entry)
+    redis.call('HSET', header, 'last', args[2])
+    redis.call('HDEL', header, 'birth', 'first_write_ms', 'writes', 'flush_asked')
+    redis.call('HINCRBY', header, 'sealed_fields', size)
+  end
+  return {'OK', incarnation, unpack(redis.call('LRANGE', queue, 0, FRONT - 1))}
+end
+
+redis.register_function{function_name = 'wb1_seal', callback = seal, flags = {'allow-oom'}}
