@@ -1,0 +1,120 @@
+"""SQLite as the library's contract asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib import resources
+from typing import Any
+
+from writebehind.chain import ROOT
+from writebehind.databases.blocks import load_blocks
+from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, Transaction
+from writebehind.databases.ledger import canonical_json, check_declaration, check_version
+from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite.connections import Connections
+from writebehind.databases.sqlite.errors import translated
+from writebehind.databases.sqlite.shape import read_shape
+from writebehind.databases.sqlite.transaction import SqliteTransaction, name_facts, read_rows
+from writebehind.mapping import BoundCounter, TableShape
+from writebehind.values import Row
+
+_SQL = load_blocks(__package__, "ledger.sql")
+
+
+class SqliteDatabase:
+    """See ``contract.Database``. The file is created by the first use; its folder must exist.
+
+    :raises ConfigurationError: where the URL names no file, or one in a folder that does not exist.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        self._connections = Connections(url)
+
+    def __repr__(self) -> str:
+        return f"SqliteDatabase({str(self._connections.path)!r})"
+
+    def table_shape(self, table: str) -> TableShape | None:
+        with self._connections.use("BEGIN") as connection, translated(f"looking at the table {table!r}"):
+            return read_shape(connection, table)
+
+    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
+        statement = counters.create_counter_table_statement(table, key, columns)
+        with self._connections.use("BEGIN IMMEDIATE") as connection, translated(f"creating the table {table!r}"):
+            connection.execute(statement)
+
+    def ledger_sql(self) -> str:
+        return resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+
+    def create_ledger(self) -> None:
+        # Only here are several statements run at once, and executescript() would commit a transaction that
+        # was begun before it: so the script brings its own.
+        with self._connections.use() as connection, translated("creating the ledger"):
+            try:
+                connection.executescript(f"BEGIN IMMEDIATE;\n{self.ledger_sql()}\nCOMMIT;")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def declare_partitions(self, names: Sequence[PartitionName], declaration: Mapping[str, object]) -> list[LedgerRow]:
+        declared = canonical_json(declaration)
+        with self._connections.use("BEGIN IMMEDIATE") as connection, translated("declaring a mapping"):
+            version = connection.execute(_SQL["read_meta"]).fetchone()
+            check_version(version[0] if version else None)
+            connection.executemany(
+                _SQL["declare"], [name_facts(name) | {"declaration": declared} for name in sorted(names)]
+            )
+            for namespace, mapping in sorted({(name.namespace, name.mapping) for name in names}):
+                facts = {"namespace": namespace, "mapping": mapping}
+                for (stored,) in connection.execute(_SQL["read_declarations"], facts).fetchall():
+                    check_declaration(mapping, stored, declared)
+            return read_rows(connection, names)
+
+    def read_partitions(self, names: Sequence[PartitionName]) -> list[LedgerRow]:
+        with self._connections.use("BEGIN") as connection, translated("reading partitions"):
+            return read_rows(connection, names)
+
+    def read_counter(
+        self, name: PartitionName, counter: BoundCounter, rows: Sequence[Row], front: str | None
+    ) -> CounterRead:
+        # Several statements in one read transaction, which SQLite's WAL gives one snapshot.
+        with self._connections.use("BEGIN") as connection, translated(f"reading {counter.name!r}"):
+            ledger = connection.execute(_SQL["read_partition"], name_facts(name)).fetchone()
+            head, front_is_applied = ROOT, False
+            if ledger is not None:
+                facts = {"partition_id": ledger[0], "front": front}
+                head, front_is_applied = ledger[1], connection.execute(_SQL["front_is_applied"], facts).fetchone()
+            return CounterRead(head, bool(front_is_applied), counters.read_values(connection, counter, rows))
+
+    def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
+        facts = name_facts(name) | {"births": json.dumps(list(births))}
+        return [DeadLetter(*letter) for letter in self._read("dead_letters", "reading dead letters", facts)]
+
+    def count_dead_letters(self, namespace: str) -> dict[str, int]:
+        return dict(self._read("count_dead_letters", "counting dead letters", {"namespace": namespace}))
+
+    def incidents(self, namespace: str) -> list[tuple[str, int, str, str]]:
+        found = self._read("incidents", "reading incidents", {"namespace": namespace})
+        return [(mapping, partition, kind, detail) for mapping, partition, kind, detail in found]
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._connections.use("BEGIN IMMEDIATE") as connection:
+            yield SqliteTransaction(connection)
+
+    def ping(self) -> None:
+        with self._connections.use() as connection, translated("asking for an answer"):
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _read(self, block: str, doing: str, facts: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with self._connections.use() as connection, translated(doing):
+            return connection.execute(_SQL[block], facts).fetchall()
