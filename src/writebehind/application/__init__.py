@@ -1,0 +1,1 @@
+"""The application's door: ``WriteBehind`` and ``AsyncWriteBehind``, wired from all the rooms below."""

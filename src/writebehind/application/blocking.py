@@ -1,0 +1,243 @@
+"""``WriteBehind``: the door for threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from types import TracebackType
+from typing import Any, overload
+
+from writebehind.application.declaring import Declarations
+from writebehind.application.foundation import Value, lay
+from writebehind.application.runtime import Runtime
+from writebehind.client.counter import Counter
+from writebehind.client.flows import CounterFlows
+from writebehind.client.threads import Threads
+from writebehind.clock import Clock
+from writebehind.errors import CacheUnavailable, NotOpen
+from writebehind.flush.task import FlushReport
+from writebehind.inspection import Status
+from writebehind.mapping import Missing
+from writebehind.observe import Observer, WritesAbandoned
+from writebehind.settings import Settings
+
+
+class WriteBehind:
+    """A write-behind cache: writes go to Valkey or Redis, a worker flushes them to the database.
+
+    Settings are keyword arguments (``cache``, ``database``, ``flush_after``, ...: docs/settings.md), over
+    environment variables (``WRITEBEHIND_CACHE``, ...), over ``writebehind.toml``. With nothing given, an
+    embedded Valkey and a SQLite file in ``./.writebehind/`` serve.
+
+    Declare counters, then use it as a context manager, or with ``open()`` and ``close()``. Thread-safe; a
+    forked child gets a producer, an empty ring and connections of its own.
+
+    :raises ConfigurationError: every setting that is wrong, at once.
+    """
+
+    def __init__(self, *, observers: Sequence[Observer] = (), clock: Clock | None = None, **settings: object) -> None:
+        self._declarations = Declarations(Settings.load(**settings), observers, clock)
+        self._runtime: Runtime | None = None
+        self._threads: Threads | None = None
+        self._process_id = 0
+        self._lock = threading.Lock()
+
+    # Declaring
+
+    @overload
+    def counter(
+        self,
+        target: str,
+        *,
+        key: str | Sequence[str] | None = None,
+        missing: Missing = "dead_letter",
+        partitions: int = 1,
+        cached_value_ttl: float = 60.0,
+    ) -> Counter[int]: ...
+
+    @overload
+    def counter(
+        self,
+        target: str,
+        *,
+        value: type[Decimal],
+        key: str | Sequence[str] | None = None,
+        missing: Missing = "dead_letter",
+        partitions: int = 1,
+        cached_value_ttl: float = 60.0,
+    ) -> Counter[Decimal]: ...
+
+    def counter(
+        self,
+        target: str,
+        *,
+        value: Value = int,
+        key: str | Sequence[str] | None = None,
+        missing: Missing = "dead_letter",
+        partitions: int = 1,
+        cached_value_ttl: float = 60.0,
+    ) -> Counter[int] | Counter[Decimal]:
+        """Declare a counter on ``"table.column"`` (``"schema.table.column"``), before ``open()``.
+
+        ``key``: the key column, or several; the primary key if left out. ``value=Decimal`` for a NUMERIC
+        column with a scale. ``missing``: what a flush does with amounts whose row does not exist:
+        ``"dead_letter"``, ``"insert"`` or ``"ignore"``. ``cached_value_ttl``: for how many seconds a
+        change made in the database from outside may stay unseen.
+
+        :raises ConfigurationError: an argument does not fit.
+        """
+        name = self._declarations.declare(
+            target,
+            key=key,
+            value=value,
+            missing=missing,
+            partitions=partitions,
+            cached_value_ttl_s=cached_value_ttl,
+            is_open=self._runtime is not None,
+        )
+        return Counter(name, self._declarations.levels, partial(self._world, name))
+
+    # The database's one-time setup
+
+    def init(self) -> None:
+        """Create the ledger's tables in the database, where they are missing."""
+        self._declarations.init()
+
+    def ledger_sql(self) -> str:
+        """The statements that ``init`` would run, for a person to run."""
+        return self._declarations.ledger_sql()
+
+    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
+        """Create a table for counting, if it does not exist: text keys, 64-bit counts."""
+        self._declarations.create_counter_table(table, key, columns)
+
+    # Life
+
+    def open(self) -> WriteBehind:
+        """Check cache, tables and ledger, and begin. Opening what is open changes nothing.
+
+        :raises WriteBehindError: whatever does not fit, before anything is written.
+        """
+        with self._lock:
+            if self._runtime is None:
+                declarations = self._declarations
+                foundation = lay(declarations.settings, tuple(declarations.counters.values()))
+                self._begin(Runtime(foundation, declarations.clock, declarations.observe))
+                threads = self._threads
+                assert threads is not None
+                try:
+                    threads.run(self._runtime_now().client.enter_all())
+                except BaseException:
+                    self._end()
+                    raise
+        return self
+
+    def _begin(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._process_id = os.getpid()
+        self._threads = Threads(runtime.links, runtime.client.housekeeping, runtime.settings.linger_ms / 1000)
+        self._threads.start()
+
+    def close(self) -> None:
+        """Send what is buffered and, where this process runs a worker, flush, both within ``drain_timeout``.
+
+        What is not flushed by then stays safe in the cache. Closing what is closed changes nothing.
+        :raises CacheUnavailable: writes with ``ack="local"`` could not be sent; they are gone.
+        """
+        with self._lock:
+            runtime, threads = self._runtime, self._threads
+            if runtime is None or threads is None:
+                return
+            if self._process_id != os.getpid():  # inherited through a fork: the parent's, not ours to end
+                self._runtime = self._threads = None
+                return
+            try:
+                sent = threads.run(runtime.client.send_all(time.monotonic() + runtime.settings.drain_timeout_s))
+                runtime.stop_worker()
+            finally:
+                self._end()
+        if not sent:
+            raise self._abandoned(runtime)
+
+    def _end(self) -> None:
+        runtime, threads = self._runtime, self._threads
+        self._runtime = self._threads = None
+        if threads is not None:
+            threads.stop()
+        if runtime is not None:
+            runtime.close()
+
+    def _abandoned(self, runtime: Runtime) -> CacheUnavailable:
+        self._declarations.observe(WritesAbandoned(runtime.settings.drain_timeout_s))
+        return CacheUnavailable(
+            "closed with writes that were not sent to the cache",
+            why=f"it could not be reached for {runtime.settings.drain_timeout_s:g} s",
+            fix='They are lost. Use ack="memory" where that must not go unnoticed, or a longer drain_timeout.',
+        )
+
+    def __enter__(self) -> WriteBehind:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _runtime_now(self) -> Runtime:
+        runtime = self._runtime
+        if runtime is None:
+            raise NotOpen("this WriteBehind is not open", fix="Use it in a `with` block, or call open() first.")
+        if self._process_id != os.getpid():
+            runtime = self._begin_in_child(runtime)
+        return runtime
+
+    def _begin_in_child(self, inherited: Runtime) -> Runtime:
+        """After a fork: the parent's lanes and sockets are not ours; build everything anew on what it found.
+
+        The inherited objects are kept, unused, so that nothing is closed on the parent's behalf.
+        """
+        self._lock = threading.Lock()
+        runtime = Runtime(inherited.foundation, self._declarations.clock, self._declarations.observe)
+        self._inherited = inherited
+        self._begin(runtime)
+        return runtime
+
+    def _world(self, name: str) -> tuple[CounterFlows[Any], Threads]:
+        runtime = self._runtime_now()
+        assert self._threads is not None
+        return runtime.flows[name], self._threads
+
+    # Flushing
+
+    def flush(self, timeout: float | None = None) -> FlushReport:
+        """Flush everything that was written before this call, and report what was done.
+
+        That includes what this process wrote before a rollback of the cache and has not settled yet.
+        Works with or without a worker; one that is at it already is waited for.
+        :raises FlushTimeout: not all of it was in the database within ``timeout`` seconds.
+        """
+        runtime = self._runtime_now()
+        assert self._threads is not None
+        deadline = time.monotonic() + self._declarations.levels.timeout(timeout)
+        report = FlushReport()
+        self._threads.run(runtime.client.flush(partial(runtime.flush, deadline, report), deadline))
+        return report
+
+    def status(self) -> Status:
+        """A typed, read-only snapshot of what is at risk and where."""
+        return self._runtime_now().status()
+
+    def start_worker(self) -> None:
+        """Flush in background threads of this process until ``close()``, which drains."""
+        self._runtime_now().start_worker()
+
+    def run_worker(self, stop: threading.Event) -> bool:
+        """Be a worker until ``stop`` is set, then drain; True where nothing is left in the cache."""
+        runtime = self._runtime_now()
+        runtime.start_worker()
+        stop.wait()
+        return runtime.stop_worker()

@@ -1,0 +1,128 @@
+"""What runs on a foundation: connections, lanes, flushers. Built without asking a server anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from writebehind.application.foundation import Foundation
+from writebehind.cache.keys import PartitionKeys
+from writebehind.cache.link import Links
+from writebehind.client.core import Client, ClientSettings
+from writebehind.client.delivery import DeliverySettings
+from writebehind.client.flows import CounterFlows
+from writebehind.client.flushing import FlushDesk
+from writebehind.client.lane import RingBounds
+from writebehind.clock import Clock
+from writebehind.databases import open_database
+from writebehind.databases.contract import PartitionName
+from writebehind.databases.urls import redact_url
+from writebehind.flush.engine import Engine
+from writebehind.flush.task import FlushReport, Task, group_by_table
+from writebehind.inspection import Status, inspect
+from writebehind.observe import Observer
+from writebehind.worker.flusher import Flusher
+from writebehind.worker.leases import Leases
+from writebehind.worker.worker import Worker, WorkerSettings
+
+
+class Runtime:
+    """Everything that a process holds while it is open. A forked child builds its own."""
+
+    def __init__(self, foundation: Foundation, clock: Clock, observe: Observer) -> None:
+        settings = foundation.settings
+        self.foundation = foundation
+        self.settings = settings
+        self.links = Links(foundation.address)
+        self.database = open_database(foundation.database_url)
+        self.worker: Worker | None = None
+        self._clock = clock
+        self._observe = observe
+        self.client = Client(
+            foundation.namespace,
+            ClientSettings(
+                DeliverySettings(settings.batch_fields, settings.max_pending_rows, settings.buffer_full == "refuse"),
+                RingBounds(settings.ring_groups, settings.ring_bytes, settings.ring_full),
+            ),
+            observe,
+        )
+        self.tasks = self._tasks()
+        self.flushers = self._flushers()
+        self.flows: Mapping[str, CounterFlows[Any]] = self._flows()
+
+    def _tasks(self) -> tuple[Task, ...]:
+        namespace = self.foundation.namespace
+        return tuple(
+            Task(PartitionName(namespace, counter.name, n), PartitionKeys.of(namespace, counter.name, n), counter)
+            for counter in self.foundation.counters
+            for n in range(counter.mapping.partitions)
+        )
+
+    def _flushers(self) -> Sequence[Flusher]:
+        engine = Engine(self.links, self.database, self._clock, self._observe, self.settings.batch_fields)
+        leases = Leases(self._clock, self._observe, self.settings.lease_ttl_s)
+        return [Flusher(self.links, engine, leases, self._clock, tasks) for tasks in group_by_table(self.tasks)]
+
+    def _flows(self) -> dict[str, CounterFlows[Any]]:
+        flows: dict[str, CounterFlows[Any]] = {}
+        for flusher in self.flushers:
+            desk = FlushDesk(partial(flusher.flush_all, report=FlushReport()))
+            for counter in dict.fromkeys(task.counter for task in flusher.tasks):
+                flows[counter.name] = self.client.bind(counter, self.database, desk)
+        return flows
+
+    def flush(self, deadline: float, report: FlushReport) -> None:
+        """Flush everything that is in the cache now; what is done is added to ``report``. Waits for the database.
+
+        :raises FlushTimeout: the deadline (of the clock's ``monotonic``) passed first.
+        """
+        started = self._clock.monotonic()
+        for flusher in self.flushers:
+            flusher.flush_all(deadline, report)
+        report.seconds += self._clock.monotonic() - started
+
+    def status(self) -> Status:
+        """A snapshot. Asks cache and database."""
+        lanes = {
+            name: [
+                delivery.partition.lane
+                for delivery in self.client.deliveries
+                if delivery.partition.name.mapping == name
+            ]
+            for name in self.flows
+        }
+        return inspect(
+            self.links,
+            self.database,
+            self.tasks,
+            lanes,
+            database_url=redact_url(self.foundation.database_url),
+            namespace=self.foundation.namespace,
+            worker_errors=self.worker.errors if self.worker is not None else {},
+        )
+
+    def start_worker(self) -> Worker:
+        """Flush in threads of this process from now on; again is no error."""
+        if self.worker is None:
+            settings = self.settings
+            self.worker = Worker(
+                self.flushers,
+                self._clock,
+                self._observe,
+                WorkerSettings(settings.flush_after_s, settings.flush_rows, settings.poll_s),
+            )
+            self.worker.start()
+        return self.worker
+
+    def stop_worker(self) -> bool:
+        """Stop the worker, if one runs, and drain; True where nothing is left."""
+        worker, self.worker = self.worker, None
+        return worker is None or worker.stop(self.settings.drain_timeout_s)
+
+    def close(self) -> None:
+        """Close connections, and leave the embedded server."""
+        self.links.close()
+        self.database.close()
+        if self.foundation.embedded is not None:
+            self.foundation.embedded.release()

@@ -1,0 +1,118 @@
+"""The client as a whole, without its world: partitions, deliveries, and the housekeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from writebehind.cache import calls
+from writebehind.cache.keys import PartitionKeys
+from writebehind.client.delivery import Delivery, DeliverySettings
+from writebehind.client.effects import Procedure, ask_cache, ask_database, await_news
+from writebehind.client.flows import CounterFlows, refresh
+from writebehind.client.flushing import FlushDesk
+from writebehind.client.lane import Lane, RingBounds
+from writebehind.client.partition import Partition
+from writebehind.client.settling import settle
+from writebehind.databases.contract import Database, PartitionName
+from writebehind.errors import FlushTimeout, WriteBehindError
+from writebehind.mapping import BoundCounter
+from writebehind.observe import Observer
+
+Kept = tuple[Delivery, Database]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What the client needs to know of the configuration."""
+
+    delivery: DeliverySettings
+    ring: RingBounds
+
+
+class Client:
+    """All lanes of one producer process."""
+
+    def __init__(self, namespace: str, settings: ClientSettings, observe: Observer) -> None:
+        self._namespace = namespace
+        self._settings = settings
+        self._observe = observe
+        self._kept: list[Kept] = []
+
+    def bind(self, counter: BoundCounter, database: Database, flush_desk: FlushDesk) -> CounterFlows[Any]:
+        """The procedures of one counter, on lanes of its own."""
+        deliveries = []
+        for number in range(counter.mapping.partitions):
+            name = PartitionName(self._namespace, counter.name, number)
+            keys = PartitionKeys.of(self._namespace, counter.name, number)
+            lane = Lane(f"{counter.name}/{number}", self._settings.ring)
+            partition = Partition(name, keys, counter, lane)
+            deliveries.append(Delivery(partition, self._settings.delivery, self._observe))
+        self._kept.extend((delivery, database) for delivery in deliveries)
+        return CounterFlows(counter, deliveries, database, flush_desk, self._observe)
+
+    def enter_all(self) -> Procedure[None]:
+        """Begin, in every partition, with the incarnation that the cache is in."""
+        for delivery, _ in self._kept:
+            yield from delivery.enter()
+
+    @property
+    def deliveries(self) -> Iterable[Delivery]:
+        return (delivery for delivery, _ in self._kept)
+
+    def housekeeping(self) -> Procedure[tuple[bool, list[Delivery]]]:
+        """Settle old lanes, free the ring, ask for a flush before it is full. Answers whether there
+        is such work still, and the sources that have something to send.
+
+        An error here is the servers' being away; it is kept as the lane's hindrance, where the status
+        and a timed-out caller show it, and the work is tried again at the next turn.
+        """
+        busy = False
+        for delivery, database in self._kept:
+            lane = delivery.partition.lane
+            try:
+                if lane.unsettled:
+                    busy = True
+                    yield from settle(delivery.partition, database, self._observe)
+                if lane.ring_groups:
+                    busy = True
+                    if lane.ring_is_half_full:
+                        yield from ask_cache(calls.ask_for_flush(delivery.partition.keys))
+                    yield from refresh(delivery.partition)
+            except WriteBehindError as error:
+                lane.hindrance = error
+        return busy, [delivery for delivery, _ in self._kept if not delivery.partition.lane.is_idle]
+
+    def send_all(self, deadline: float) -> Procedure[bool]:
+        """Wait until everything that was written is in the cache; False where the deadline passes first."""
+        for delivery, _ in self._kept:
+            while (group := delivery.partition.lane.last_unsent()) is not None:
+                if not (yield from await_news(delivery, group, deadline)):
+                    return False
+        return True
+
+    def flush(self, flush_now: Callable[[], None], deadline: float) -> Procedure[None]:
+        """Bring everything that this producer has written into the database.
+
+        What it wrote before a rollback of the cache is part of that: settled, and written again where it
+        was lost. ``flush_now`` flushes what is in the cache; it waits for the database.
+        :raises FlushTimeout: the deadline passed first.
+        """
+        while True:
+            if not (yield from self.send_all(deadline)):
+                raise FlushTimeout(
+                    "the flush did not end within its timeout",
+                    why="writes of this process could not be sent to the cache",
+                    fix="They are kept, and sent as soon as it answers; flush again.",
+                )
+            yield from ask_database(flush_now)
+            unsettled = False
+            for delivery, database in self._kept:
+                if delivery.partition.lane.ring_groups:
+                    yield from refresh(delivery.partition)
+                if delivery.partition.lane.unsettled:
+                    unsettled = True
+                    yield from settle(delivery.partition, database, self._observe)
+            if not unsettled:
+                return

@@ -1,0 +1,284 @@
+"""What a counter does, written once: each method is a procedure that both worlds perform.
+
+A flow knows its mapping's partitions; ``Counter`` and ``AsyncCounter`` are thin names over it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Generic, TypeVar, cast
+
+from writebehind.cache import calls
+from writebehind.client.delivery import Delivery, other_layout
+from writebehind.client.effects import Procedure, ask_cache, ask_cache_until, ask_database, await_news, pause
+from writebehind.client.flushing import FlushDesk
+from writebehind.client.groups import WriteGroup
+from writebehind.client.lane import refusal
+from writebehind.client.partition import Partition
+from writebehind.client.reading import Loader
+from writebehind.client.settling import settle
+from writebehind.databases.contract import Database
+from writebehind.errors import (
+    BufferFull,
+    CacheUnavailable,
+    DatabaseError,
+    DeadLettered,
+    DurabilityUnknown,
+    ReadUnsettled,
+    TotalUnavailable,
+    WriteBehindError,
+)
+from writebehind.mapping import BoundCounter
+from writebehind.observe import Observer
+from writebehind.values import Key, partition_of
+
+Number = TypeVar("Number", int, Decimal)
+"""What a counter counts in: int, or Decimal for a NUMERIC column with a scale."""
+
+TOTAL_TRIES = 5
+READ_AGAIN_AFTER_S = 0.02
+CONFIRM_AGAIN_AFTER_S = 0.01
+
+
+class CounterFlows(Generic[Number]):
+    """One counter's procedures."""
+
+    def __init__(
+        self,
+        counter: BoundCounter,
+        deliveries: Sequence[Delivery],
+        database: Database,
+        flush_desk: FlushDesk,
+        observe: Observer,
+    ) -> None:
+        self.counter = counter
+        self._deliveries = tuple(deliveries)
+        self._loaders = tuple(Loader(delivery, database) for delivery in deliveries)
+        self._database = database
+        self._flush_desk = flush_desk
+        self._observe = observe
+
+    def delivery_of(self, field: bytes) -> Delivery:
+        """The partition's source at which writes of this field gather."""
+        return self._deliveries[partition_of(field, len(self._deliveries))]
+
+    def units(self, amount: int | Decimal, *, negated: bool = False) -> int:
+        """The amount in units of the column."""
+        return self.counter.amounts.to_units(amount, self.counter.name, negated=negated)
+
+    def _number(self, units: int) -> Number:
+        """What the application sees; opening has checked that the column and the declared type agree."""
+        return cast("Number", self.counter.amounts.from_units(units))
+
+    # Writing
+
+    def add_local(self, key: Key, amount: int | Decimal) -> Delivery:
+        """Put a write into this process's buffer; whoever performs kicks the returned source."""
+        field = self.counter.keys.encode(key)
+        delivery = self.delivery_of(field)
+        delivery.partition.lane.join(field, self.units(amount), local=True)
+        return delivery
+
+    def add(self, key: Key, units: int, *, until_database: bool, timeout_s: float) -> Procedure[None]:
+        """Write, and return when the cache (or the database) has it."""
+        deadline = time.monotonic() + timeout_s
+        field = self.counter.keys.encode(key)
+        group, _ = yield from self._write(key, field, units, deadline, watch=until_database)
+        if until_database:
+            yield from self._until_database(key, field, group, deadline)
+
+    def increment(self, key: Key, units: int, *, until_database: bool, timeout_s: float) -> Procedure[Number]:
+        """Write, and answer the exact total right after this write."""
+        deadline = time.monotonic() + timeout_s
+        field = self.counter.keys.encode(key)
+        for _ in range(TOTAL_TRIES):
+            group, place = yield from self._write(key, field, units, deadline, watch=until_database, want_total=True)
+            if group.refused.get(field) != "MISSING":
+                if until_database:
+                    yield from self._until_database(key, field, group, deadline)
+                if group.totals_unknown:
+                    raise self._total_unavailable(key, "the answer was lost when the cache restarted")
+                return self._number(group.total_of(field, place))
+            # Nothing of it is written yet: the cache has no total to answer from. Load it, then write.
+            try:
+                yield from self._load(self.delivery_of(field), [field], deadline)
+            except (DatabaseError, ReadUnsettled) as error:
+                reason: WriteBehindError = error
+                break
+        else:
+            reason = ReadUnsettled("its cached value was evicted again and again")
+        group, _ = yield from self._write(key, field, units, deadline, watch=until_database)
+        if until_database:
+            yield from self._until_database(key, field, group, deadline)
+        raise self._total_unavailable(key, str(reason)) from reason
+
+    def _write(
+        self, key: Key, field: bytes, units: int, deadline: float, *, watch: bool, want_total: bool = False
+    ) -> Procedure[tuple[WriteGroup, int]]:
+        """Join a group and wait for its end; the group is written, or refused this field as MISSING."""
+        delivery = self.delivery_of(field)
+        lane = delivery.partition.lane
+        group, place = lane.join(field, units, want_total=want_total)
+        while True:
+            group.watched = group.watched or watch
+            while not group.resolved and field not in group.refused:
+                news = yield from await_news(delivery, group, deadline)
+                if not news and not group.resolved and field not in group.refused:
+                    raise self._timed_out(delivery.partition, group, field, units, place, key)
+            if group.error is not None:
+                raise group.error
+            code = group.refused.get(field)
+            if code is None or code == "MISSING":
+                return group, place
+            if group.solo:
+                raise refusal(code, self.counter.name, key)
+            # Its sum with others' amounts was refused: alone it may fit, and if not, it concerns nobody else.
+            group, place = lane.join_alone(field, units, want_total=want_total), 0
+
+    def _timed_out(
+        self, partition: Partition, group: WriteGroup, field: bytes, units: int, place: int, key: Key
+    ) -> Exception:
+        lane = partition.lane
+        if lane.withdraw(group, field, units, place):
+            if isinstance(lane.hindrance, BufferFull):
+                return lane.hindrance
+            return CacheUnavailable(
+                f"the write to the key {key!r} of {self.counter.name!r} was not sent within its timeout",
+                why=str(lane.hindrance or "other groups were on their way"),
+                fix="Nothing was written; write again.",
+            )
+        return self._unknown(partition, group, key, str(lane.hindrance or "the cache has not answered"))
+
+    def _unknown(self, partition: Partition, group: WriteGroup, key: Key, why: str) -> DurabilityUnknown:
+        lane = partition.lane
+        return DurabilityUnknown(
+            f"the outcome of the write to the key {key!r} of {self.counter.name!r} is not known yet",
+            why=why,
+            fix="This process keeps it and settles it by itself: do not write it again.",
+            token=f"{partition.label} {lane.producer} {lane.incarnation} {group.sequence}",
+        )
+
+    def _total_unavailable(self, key: Key, why: str) -> TotalUnavailable:
+        return TotalUnavailable(
+            f"the write to the key {key!r} of {self.counter.name!r} was accepted, its total could not be read",
+            why=why,
+            fix="Do not write it again; get() reads the total later.",
+        )
+
+    def _until_database(self, key: Key, field: bytes, group: WriteGroup, deadline: float) -> Procedure[None]:
+        """Have the batch flushed now, and wait until the database has the group."""
+        partition = self.delivery_of(field).partition
+        lane = partition.lane
+        while not group.confirmed:
+            if time.monotonic() >= deadline:
+                raise self._unknown(partition, group, key, str(lane.hindrance or "the database has not confirmed it"))
+            try:
+                yield from self._flush_desk.flush(deadline)
+                yield from refresh(partition)
+                if lane.unsettled:
+                    yield from settle(partition, self._database, self._observe)
+            except WriteBehindError as error:
+                if not error.retryable:
+                    raise
+                lane.hindrance = error
+            if not group.confirmed:
+                yield from pause(CONFIRM_AGAIN_AFTER_S)
+        if not group.birth:
+            raise self._unknown(partition, group, key, "it is in the database, as a row or as a dead letter")
+        letters = yield from ask_database(partial(self._database.dead_letters, partition.name, [group.birth]))
+        for letter in letters:
+            if letter.key == field.decode():
+                raise DeadLettered(
+                    f"the write to the key {key!r} of {self.counter.name!r} is a dead letter",
+                    why=letter.error,
+                    fix="See the table writebehind_dead_letters.",
+                )
+
+    # Reading
+
+    def get(self, key: Key, *, timeout_s: float) -> Procedure[Number]:
+        """The exact total of one key."""
+        totals = yield from self.get_many([key], timeout_s=timeout_s)
+        return totals[key]
+
+    def get_many(self, keys: Sequence[Key], *, timeout_s: float) -> Procedure[dict[Key, Number]]:
+        """The exact totals of many keys, 0 for a row that does not exist and has nothing pending."""
+        deadline = time.monotonic() + timeout_s
+        fields = {self.counter.keys.encode(key): key for key in keys}
+        by_delivery: dict[Delivery, list[bytes]] = {}
+        for field in fields:
+            by_delivery.setdefault(self.delivery_of(field), []).append(field)
+        units: dict[bytes, int] = {}
+        for delivery, wanted in by_delivery.items():
+            units |= yield from self._read(delivery, wanted, deadline)
+        totals = {field: self._number(value) for field, value in units.items()}
+        return {key: totals[self.counter.keys.encode(key)] for key in keys}
+
+    def _read(self, delivery: Delivery, fields: list[bytes], deadline: float) -> Procedure[dict[bytes, int]]:
+        partition = delivery.partition
+        yield from self._see_own_writes(delivery, deadline)
+        while True:
+            value_keys = [self.counter.value_key(field) for field in fields]
+            reply = yield from ask_cache_until(
+                calls.read(partition.keys, value_keys, layout=partition.layout), deadline
+            )
+            match reply:
+                case calls.CachedValues(values):
+                    break
+                case calls.OtherLayout(layout):
+                    raise other_layout(partition, layout)
+                case calls.NewIncarnation():
+                    yield from delivery.enter()
+                    yield from self._see_own_writes(delivery, deadline)
+        known = {field: value for field, value in zip(fields, values, strict=True) if value is not None}
+        missing = [field for field in fields if field not in known]
+        if missing:
+            known |= yield from self._load(delivery, missing, deadline)
+        return known
+
+    def _see_own_writes(self, delivery: Delivery, deadline: float) -> Procedure[None]:
+        """Wait for what this process has written and the cache does not have (yet, or any more)."""
+        lane = delivery.partition.lane
+        if lane.has_unsent_acknowledged_writes():
+            group = lane.last_unsent()
+            while group is not None and not group.resolved:
+                if not (yield from await_news(delivery, group, deadline)):
+                    raise self._unsettled(f"its buffered writes were not sent in time ({lane.hindrance})")
+        while lane.unsettled:
+            yield from settle(delivery.partition, self._database, self._observe)
+            if not lane.unsettled:
+                group = lane.last_unsent()
+                while group is not None and not group.resolved:
+                    if not (yield from await_news(delivery, group, deadline)):
+                        raise self._unsettled(f"what is written again was not sent in time ({lane.hindrance})")
+                return
+            if time.monotonic() >= deadline:
+                raise self._unsettled("the cache restarted, and what it lost is known after the next flush")
+            yield from pause(READ_AGAIN_AFTER_S)
+
+    def _load(self, delivery: Delivery, fields: list[bytes], deadline: float) -> Procedure[dict[bytes, int]]:
+        loader = self._loaders[delivery.partition.name.partition]
+        totals: dict[bytes, int] = {}
+        groups = [loader.join(fields[first : first + 1000]) for first in range(0, len(fields), 1000)]
+        for group in groups:
+            while not group.resolved:
+                if not (yield from await_news(loader, group, deadline)):
+                    raise self._unsettled("the database did not answer within the timeout")
+            if group.error is not None:
+                raise group.error
+            totals |= group.totals
+        return {field: totals[field] for field in fields}
+
+    def _unsettled(self, why: str) -> ReadUnsettled:
+        return ReadUnsettled(f"{self.counter.name!r} cannot be read exactly now", why=why, fix="Read again later.")
+
+
+def refresh(partition: Partition) -> Procedure[None]:
+    """Learn how far the database has this producer, although nothing is written at present."""
+    lane = partition.lane
+    incarnation = lane.incarnation
+    sequence = yield from ask_cache(calls.confirmed(partition.keys, lane.producer))
+    lane.confirm(sequence, incarnation)

@@ -1,0 +1,482 @@
+"""A producer's writes to one partition: the groups that wait, the one on its way, and the ring.
+
+A pure state machine, no I/O: ``delivery`` carries groups to the cache and reports back. Thread-safe.
+
+::
+
+    join ──> waiting ──take──> flying ──written──> ring ──confirmed──> forgotten
+                ^                 │ new incarnation          │
+                │                 v                          v
+                └──written again── old lane (unconfirmed groups) ──settled──> confirmed
+
+The ring keeps what the database has not confirmed. When the cache begins a new incarnation, the lane goes
+on at once under new sequence numbers, and what the old lane had unconfirmed waits until the database's
+mark for it is final (``settling``): what is above the mark is written again, the rest is done.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from writebehind.cache.calls import Refused, Written
+from writebehind.client.groups import WriteGroup
+from writebehind.errors import BufferFull, SumOutOfRange, ValueRefused, WriteBehindError
+
+RingFull = str
+"""``block``, ``refuse`` or ``release``: what a write meets when the ring is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingBounds:
+    """How much a producer keeps for replay, per partition, and what happens beyond it."""
+
+    groups: int
+    size_bytes: int
+    when_full: RingFull
+
+
+@dataclass(slots=True)
+class OldLane:
+    """What a lane had unconfirmed when its incarnation ended.
+
+    ``met_since`` are the incarnations met after it, in order: once a fence of one of them is applied, the
+    database's mark for this lane is final.
+    """
+
+    incarnation: str
+    groups: list[WriteGroup]
+    met_since: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flight:
+    """One try to bring a group into the cache, under the incarnation and the number that the lane had then.
+
+    ``tried_before``: an earlier try under the same number may have been executed. What is reported of a
+    flight that is not the lane's present one is ignored: the lane has moved on, and settling decides.
+    """
+
+    group: WriteGroup
+    incarnation: str
+    sequence: int
+    tried_before: bool
+
+
+class Lane:
+    """One partition's lane. ``partition`` names it in errors."""
+
+    def __init__(self, partition: str, bounds: RingBounds) -> None:
+        self.partition = partition
+        self.producer = secrets.token_hex(12)
+        self.incarnation = ""
+        self.old: list[OldLane] = []
+        self.hindrance: WriteBehindError | None = None
+        """Why groups do not get through at present; what a timeout reports as its cause."""
+        self.released_groups = 0
+        self.lost_local_writes = 0
+        self._bounds = bounds
+        self._lock = threading.Lock()
+        self._waiting: deque[WriteGroup] = deque()
+        self._plain: WriteGroup | None = None
+        self._totals: WriteGroup | None = None
+        self._flying: WriteGroup | None = None
+        self._flight: Flight | None = None
+        self._abandoned = False
+        self._ring: deque[WriteGroup] = deque()
+        self._ring_size_bytes = 0
+        self._old_groups = 0
+        self._sequence = 0
+        self._met: set[str] = set()
+
+    # Joining
+
+    def join(
+        self, field: bytes, units: int, *, want_total: bool = False, local: bool = False
+    ) -> tuple[WriteGroup, int]:
+        """Put one write into the group that waits; returns the group and the write's place in it.
+
+        :raises BufferFull: the ring is full and the policy is to refuse.
+        """
+        with self._lock:
+            if self._bounds.when_full == "refuse" and self._ring_is_full():
+                raise self._ring_full_error()
+            group = self._totals if want_total else self._plain
+            if group is None or not group.accepts(field, units):
+                group = WriteGroup(want_totals=want_total)
+                self._waiting.append(group)
+                if want_total:
+                    self._totals = group
+                else:
+                    self._plain = group
+            place = group.add(field, units)
+            if local:
+                group.add_local(field, units)
+            return group, place
+
+    def join_alone(self, field: bytes, units: int, *, want_total: bool = False, local: bool = False) -> WriteGroup:
+        """Put one write into a group of its own, so that a refusal concerns nobody else."""
+        group = WriteGroup(want_totals=want_total, solo=True)
+        group.add(field, units)
+        if local:
+            group.add_local(field, units)
+        with self._lock:
+            self._waiting.append(group)
+        return group
+
+    def withdraw(self, group: WriteGroup, field: bytes, units: int, place: int) -> bool:
+        """Take a write back that was certainly never sent; False where it may have been."""
+        with self._lock:
+            if group.resolved or group.executed_maybe or group is self._flying:
+                return False
+            if field in group.refused:
+                return True
+            group.remove(field, units, place)
+            if not group.amounts and not group.sleepers and group in self._waiting:
+                self._discard(group)
+            return True
+
+    def _discard(self, group: WriteGroup) -> None:
+        self._waiting.remove(group)
+        if group is self._plain:
+            self._plain = None
+        if group is self._totals:
+            self._totals = None
+
+    # On the way
+
+    def take(self) -> WriteGroup | None:
+        """The next group, with its sequence number, or None while one flies, none waits or the ring is full."""
+        with self._lock:
+            while self._flying is None and self._waiting:
+                if self._ring_is_full() and not self._release_oldest():
+                    self.hindrance = self._ring_full_error()
+                    return None
+                group = self._waiting.popleft()
+                if group is self._plain:
+                    self._plain = None
+                if group is self._totals:
+                    self._totals = None
+                if not group.amounts:
+                    group.resolved = True
+                    group.wake_all()
+                    continue
+                self._sequence += 1
+                group.sequence = self._sequence
+                self._flying = group
+                return group
+            return None
+
+    def wake_next_leader(self) -> bool:
+        """Wake one caller of the next group, which then takes it; False where nobody sleeps there."""
+        with self._lock:
+            if self._flying is not None or not self._waiting:
+                return True
+            sleepers = self._waiting[0].sleepers
+            if not sleepers:
+                return False
+            sleepers.pop()()
+            return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing flies."""
+        return not self._waiting and self._flying is None
+
+    @property
+    def unsent_groups(self) -> int:
+        """Groups that have no answer yet."""
+        return len(self._waiting) + (self._flying is not None)
+
+    def depart(self, group: WriteGroup) -> Flight | None:
+        """Begin a try of the group that ``take`` or ``resume`` gave; None where it is not to be sent any more."""
+        with self._lock:
+            if self._flying is not group:
+                return None
+            self._flight = Flight(group, self.incarnation, group.sequence, group.executed_maybe)
+            group.executed_maybe = True  # until an answer says otherwise, whatever interrupts the asking
+            return self._flight
+
+    def not_executed(self, flight: Flight) -> None:
+        """This try changed nothing in the cache; what becomes of the group is decided next."""
+        with self._lock:
+            if self._flight is flight:
+                flight.group.executed_maybe = flight.tried_before
+
+    def _land(self, flight: Flight) -> bool:
+        """The flight is over; False where it was not the lane's present one."""
+        if self._flight is not flight:
+            return False
+        self._flying = self._flight = None
+        self._abandoned = False
+        return True
+
+    def written(self, flight: Flight, reply: Written) -> None:
+        """The cache has the group."""
+        group = flight.group
+        with self._lock:
+            if not self._land(flight):
+                return
+            self.hindrance = None
+            group.forget_repeats()
+            group.birth = reply.birth
+            group.fields_open = reply.fields
+            if group.want_totals and len(reply.totals) == len(group.amounts):
+                group.set_totals(reply.totals)
+            elif not group.totals:
+                group.totals_unknown = True
+            self._ring.append(group)
+            self._ring_size_bytes += group.size_bytes
+            self._confirm(reply.confirmed)
+            self._resolve(group)
+
+    def refused(self, flight: Flight, reply: Refused) -> None:
+        """The cache took nothing of the group; what was not refused is sent again under a new number."""
+        group = flight.group
+        with self._lock:
+            if not self._land(flight):
+                return
+            self.hindrance = None
+            self._confirm(reply.confirmed)
+            fields = list(group.amounts)
+            for index, code in reply.codes.items():
+                group.refuse(fields[index], code)
+            retried = [(name, units) for name, units in group.local.items() if name in group.refused]
+            for name, units in retried:
+                self._refuse_local(group, name, units)
+            group.executed_maybe = False
+            if group.amounts:
+                self._waiting.appendleft(group)
+                group.wake_all()
+            else:
+                self._resolve(group)
+
+    def _refuse_local(self, group: WriteGroup, name: bytes, units: int) -> None:
+        """Nobody waits for a local write: try it alone, and count it where even that is refused."""
+        del group.local[name]
+        if group.solo:
+            self.lost_local_writes += 1
+            return
+        alone = WriteGroup(solo=True)
+        alone.add(name, units)
+        alone.add_local(name, units)
+        self._waiting.append(alone)
+
+    def put_back(self, flight: Flight, hindrance: WriteBehindError) -> None:
+        """This try was certainly not executed. Was no other, the group can be sent later under the same number."""
+        group = flight.group
+        with self._lock:
+            self.hindrance = hindrance
+            if flight.tried_before:
+                self._abandon(group)
+            elif self._land(flight):
+                self._give_number_back(group)
+                self._waiting.appendleft(group)
+
+    def _give_number_back(self, group: WriteGroup) -> None:
+        """The cache has not seen the group's number: the next group has to use it, or there would be a gap."""
+        group.executed_maybe = False
+        group.sequence = 0
+        self._sequence -= 1
+
+    def keep_flying(self, flight: Flight, hindrance: WriteBehindError) -> None:
+        """The group may have been executed: it is sent again under its number until there is an answer."""
+        with self._lock:
+            self.hindrance = hindrance
+            if self._flight is flight:
+                self._abandon(flight.group)
+
+    def abandon(self, group: WriteGroup) -> None:
+        """Whoever carried the group was interrupted: ``resume`` gives it to another."""
+        with self._lock:
+            self._abandon(group)
+
+    def _abandon(self, group: WriteGroup) -> None:
+        if self._flying is group:
+            self._flight = None
+            self._abandoned = True
+
+    def resume(self) -> WriteGroup | None:
+        """The group that flies without anybody waiting for its answer, else what ``take`` gives."""
+        with self._lock:
+            if self._abandoned and self._flying is not None:
+                self._abandoned = False
+                return self._flying
+        return self.take()
+
+    def fail(self, flight: Flight, error: Exception) -> None:
+        """The group, which no try of was executed, cannot be written; its callers are told."""
+        group = flight.group
+        with self._lock:
+            if not self._land(flight):
+                return
+            self._give_number_back(group)
+            group.error = error
+            self.lost_local_writes += len(group.local)
+            self._resolve(group)
+
+    def _resolve(self, group: WriteGroup) -> None:
+        group.resolved = True
+        group.wake_all()
+
+    # Confirmation and the ring
+
+    def confirm(self, sequence: int, incarnation: str) -> None:
+        """The database has this lane up to ``sequence``."""
+        with self._lock:
+            if incarnation == self.incarnation:
+                self._confirm(sequence)
+
+    def _confirm(self, sequence: int) -> None:
+        ring = self._ring
+        while ring and ring[0].sequence <= sequence:
+            group = ring.popleft()
+            group.confirmed = True
+            self._ring_size_bytes -= group.size_bytes
+
+    def _ring_is_full(self) -> bool:
+        return self.ring_groups >= self._bounds.groups or self._ring_size_bytes >= self._bounds.size_bytes
+
+    def _release_oldest(self) -> bool:
+        """With the policy ``release``, let the oldest group fall back to its level without replay."""
+        if self._bounds.when_full != "release" or not self._ring:
+            return False
+        group = self._ring.popleft()
+        self._ring_size_bytes -= group.size_bytes
+        self.released_groups += 1
+        return True
+
+    def _ring_full_error(self) -> BufferFull:
+        return BufferFull(
+            f"the ring of {self.partition} is full",
+            why=f"{self.ring_groups} groups ({self._ring_size_bytes} bytes) are not yet in the database",
+            fix="Check that a worker runs and the database accepts its flushes; or raise ring_groups and ring_bytes.",
+        )
+
+    @property
+    def ring_groups(self) -> int:
+        """Groups kept for replay, those of old lanes included."""
+        return len(self._ring) + self._old_groups
+
+    @property
+    def ring_size_bytes(self) -> int:
+        """Their size in this process, about."""
+        return self._ring_size_bytes
+
+    @property
+    def ring_is_half_full(self) -> bool:
+        """Time to ask for a flush."""
+        return self.ring_groups * 2 >= self._bounds.groups or self._ring_size_bytes * 2 >= self._bounds.size_bytes
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether an old lane's end is not known yet."""
+        return bool(self.old)
+
+    def has_unsent_acknowledged_writes(self) -> bool:
+        """Whether a read must wait to see this process's own writes: local ones, and those written again."""
+        with self._lock:
+            groups = (*self._waiting, self._flying) if self._flying else self._waiting
+            return any(group.local or group.is_replay for group in groups)
+
+    def last_unsent(self) -> WriteGroup | None:
+        """The youngest group that is not yet answered."""
+        with self._lock:
+            return self._waiting[-1] if self._waiting else self._flying
+
+    # Incarnations
+
+    def has_left(self, incarnation: str) -> bool:
+        """Whether this lane was in an incarnation before the present one: its numbers there are used up."""
+        with self._lock:
+            return incarnation in self._met and incarnation != self.incarnation
+
+    def move_to(self, incarnation: str, *, leaving: str) -> None:
+        """Go on in a new incarnation; what is unconfirmed becomes an old lane.
+
+        ``leaving`` is the lane's incarnation when the cache was asked: an answer that comes after the lane
+        has moved is old. A lane never goes back to an incarnation that it has left.
+        A group that the cache refused at its first try for being of the old incarnation was certainly not
+        written; it simply goes first in the new lane.
+        """
+        with self._lock:
+            if leaving != self.incarnation or incarnation in self._met:
+                return
+            self._met.add(incarnation)
+            groups = list(self._ring)
+            flying, self._flying, self._flight = self._flying, None, None
+            self._abandoned = False
+            if flying is not None:
+                if flying.executed_maybe:
+                    groups.append(flying)
+                else:
+                    flying.sequence = 0
+                    self._waiting.appendleft(flying)
+            self._ring.clear()
+            for old in self.old:
+                old.met_since.append(incarnation)
+            if groups:
+                self.old.append(OldLane(self.incarnation, groups, [incarnation]))
+                self._old_groups += len(groups)
+            self.incarnation = incarnation
+            self._sequence = 0
+
+    def settled(self, old: OldLane, mark: int) -> tuple[int, int]:
+        """The database's mark for an old lane is final: groups up to it are done, the rest is written again.
+
+        Returns how many groups were confirmed and how many are written again.
+        """
+        with self._lock:
+            self.old.remove(old)
+            self._old_groups -= len(old.groups)
+            again: list[WriteGroup] = []
+            for group in old.groups:
+                if group.resolved:
+                    self._ring_size_bytes -= group.size_bytes
+                if group.sequence <= mark:
+                    group.confirmed = True
+                    if not group.resolved:
+                        group.totals_unknown = True
+                        self._resolve(group)
+                else:
+                    again.append(group)
+            for group in reversed(list(_merged(again))):
+                self._waiting.appendleft(group)
+            return len(old.groups) - len(again), len(again)
+
+
+def _merged(groups: Iterable[WriteGroup]) -> Iterable[WriteGroup]:
+    """What is written again, in as few groups as hold it; groups that callers still wait for stay their own."""
+    replay: WriteGroup | None = None
+    for group in groups:
+        group.sequence = 0
+        group.executed_maybe = False
+        if not group.resolved or group.watched:
+            # Its totals are known, if it is only watched: a replay must not be refused for one.
+            group.want_totals = group.want_totals and not group.resolved
+            group.is_replay = group.resolved
+            group.resolved = False
+            yield group
+            continue
+        for name, units in group.amounts.items():
+            if replay is None or not replay.accepts(name, units):
+                if replay is not None:
+                    yield replay
+                replay = WriteGroup()
+                replay.is_replay = True
+            replay.add(name, units)
+    if replay is not None:
+        yield replay
+
+
+def refusal(code: str, mapping: str, key: object) -> ValueRefused:
+    """The error for a code of the cache's."""
+    if code == "RANGE":
+        return SumOutOfRange(
+            f"the sum for the key {key!r} of {mapping!r} would leave the range of 64-bit integers",
+            fix="Nothing was written. Flush first, or write smaller amounts.",
+        )
+    return ValueRefused(f"the cache refused the amount for the key {key!r} of {mapping!r}", why=code)

@@ -1,0 +1,43 @@
+"""Settling: what became of a lane whose incarnation has ended (docs/protocol.md, "Settling").
+
+When a fence of an incarnation that the client has met since is applied in the database, all that survived
+of the old lane lies before it. One small transaction then closes the old incarnation, so that nothing more
+of it can ever be applied, and reads the old lane's mark: that is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from writebehind.client.effects import Procedure, ask_database
+from writebehind.client.partition import Partition
+from writebehind.databases.contract import Database, PartitionName
+from writebehind.observe import Observer, WriterSettled
+
+
+def final_mark(
+    database: Database, name: PartitionName, producer: str, incarnation: str, met_since: Sequence[str]
+) -> int | None:
+    """The final mark of (producer, incarnation), or None while it can still change."""
+    with database.transaction() as transaction:
+        rows = transaction.lock_partitions([name])
+        if not rows or not transaction.any_fence_applied(rows[0], met_since):
+            return None
+        transaction.close_incarnation(rows[0], incarnation)
+        return transaction.read_mark(rows[0], producer, incarnation)
+
+
+def settle(partition: Partition, database: Database, observe: Observer) -> Procedure[None]:
+    """Settle every old lane of a partition whose end is final by now.
+
+    :raises DatabaseUnavailable: it has to be tried again.
+    """
+    lane = partition.lane
+    for old in list(lane.old):
+        mark = yield from ask_database(
+            partial(final_mark, database, partition.name, lane.producer, old.incarnation, tuple(old.met_since))
+        )
+        if mark is not None and old in lane.old:
+            confirmed, again = lane.settled(old, mark)
+            observe(WriterSettled(partition.label, confirmed, again))

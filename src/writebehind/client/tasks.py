@@ -1,0 +1,121 @@
+"""Procedures in an event loop: one task per source carries its groups, callers await theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any, TypeVar
+
+from writebehind.cache.async_link import AsyncLinks
+from writebehind.client.effects import AskCache, AskDatabase, AwaitNews, Effect, Group, Pause, Procedure, Source
+from writebehind.client.threads import HOUSEKEEPING_PERIOD_S, Housekeeping, retry_delay_s
+from writebehind.errors import BufferFull, CacheUnavailable
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """Performs procedures by awaiting, within the loop that was running at ``start``."""
+
+    def __init__(self, links: AsyncLinks, housekeeping: Housekeeping, linger_s: float) -> None:
+        self._links = links
+        self._housekeeping = housekeeping
+        self._linger_s = linger_s
+        self._pumps: dict[Source, asyncio.Task[None]] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the housekeeping task in the running loop."""
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_house(), name="writebehind-housekeeping")
+
+    async def stop(self) -> None:
+        """Cancel the tasks; what they carried stays in its lane."""
+        tasks = [*self._pumps.values(), *([self._keeper] if self._keeper else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run(self, procedure: Procedure[T]) -> T:
+        """Perform a procedure in this task."""
+        try:
+            effect = next(procedure)
+            while True:
+                try:
+                    result = await self._perform(effect)
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it goes on in the procedure
+                    effect = procedure.throw(error)
+                else:
+                    effect = procedure.send(result)
+        except StopIteration as end:
+            result_of_all: T = end.value
+            return result_of_all
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case AskCache(call):
+                return await self._links.execute(call)
+            case AskDatabase(function):
+                return await asyncio.to_thread(function)
+            case AwaitNews(source, group, deadline):
+                return await self._await_news(source, group, deadline)
+            case Pause(delay_s):
+                await asyncio.sleep(delay_s)
+                return None
+
+    async def _await_news(self, source: Source, group: Group, deadline: float) -> bool:
+        if group.resolved:
+            return True
+        self._pump(source)
+        news = asyncio.get_running_loop().create_future()
+        group.add_sleeper(partial(_tell, news))
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await news
+        except TimeoutError:
+            return False
+        return True
+
+    def kick(self, source: Source) -> None:
+        """Carry what waits at ``source`` within the linger time."""
+        if source not in self._pumps:
+            self._pump(source, self._linger_s)
+
+    def _pump(self, source: Source, delay_s: float = 0.0) -> None:
+        if source not in self._pumps:
+            self._pumps[source] = asyncio.get_running_loop().create_task(self._carry(source, delay_s))
+
+    async def _carry(self, source: Source, delay_s: float) -> None:
+        """Carry groups until nothing waits, trying again for as long as it takes."""
+        attempt = 0
+        try:
+            if delay_s:
+                await asyncio.sleep(delay_s)
+            group = source.resume()
+            while group is not None:
+                try:
+                    await self.run(source.deliver(group))
+                except (CacheUnavailable, BufferFull):
+                    await asyncio.sleep(retry_delay_s(attempt))
+                    attempt += 1
+                    group = source.resume()
+                except BaseException:
+                    source.abandon(group)
+                    raise
+                else:
+                    attempt = 0
+                    group = source.take()
+        finally:
+            del self._pumps[source]
+
+    async def _keep_house(self) -> None:
+        while True:
+            busy, waiting = await self.run(self._housekeeping())
+            for source in waiting:
+                self.kick(source)
+            await asyncio.sleep(HOUSEKEEPING_PERIOD_S if busy else 10 * HOUSEKEEPING_PERIOD_S)
+
+
+def _tell(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)

@@ -1,0 +1,119 @@
+"""The status: a typed, read-only snapshot of what is at risk and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from writebehind.cache.link import Links
+from writebehind.client.lane import Lane
+from writebehind.databases.contract import Database
+from writebehind.errors import DatabaseError
+from writebehind.flush.task import Task
+from writebehind.worker.schedule import Dirt, look
+
+
+@dataclass(frozen=True, slots=True)
+class MappingStatus:
+    """One mapping. ``pending_*`` is at risk: acknowledged, not yet committed in the database."""
+
+    name: str
+    pending_writes: int
+    pending_keys: int
+    sealed_batches: int
+    oldest_pending_s: float
+    """The age of the oldest pending write in seconds, 0 where nothing is pending."""
+    ring_groups: int
+    """Groups that this process keeps for replay."""
+    ring_size_bytes: int
+    unsent_groups: int
+    """Groups that this process has not got an answer for yet."""
+    unsettled_lanes: int
+    """Lanes of this process whose end in a former incarnation of the cache is not known yet."""
+    released_groups: int
+    """Groups that ``ring_full="release"`` let fall back to what their level alone promises."""
+    lost_local_writes: int
+    """Writes with ``ack="local"`` that the cache refused, with nobody waiting to be told."""
+    hindrance: str
+    """Why this process's writes do not get through at present, or ''."""
+    dead_letters: int | None
+    """Dead letters in the database; None where it could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at a glance."""
+
+    cache: str
+    database: str
+    namespace: str
+    pending_writes: int
+    pending_keys: int
+    oldest_pending_s: float
+    mappings: tuple[MappingStatus, ...]
+    worker_errors: Mapping[str, str]
+    """By table: what the worker of this process is failing with now."""
+    incidents: int | None
+    """Incidents recorded in the database; None where it could not be asked."""
+
+
+def inspect(
+    cache: Links,
+    database: Database,
+    tasks: Sequence[Task],
+    lanes: Mapping[str, Sequence[Lane]],
+    *,
+    database_url: str,
+    namespace: str,
+    worker_errors: Mapping[str, str],
+) -> Status:
+    """Look at everything once; the database's being down is no error here.
+
+    :raises CacheUnavailable: there is nothing to show without the cache.
+    """
+    with cache.borrow() as link:
+        dirt = look(link, tasks)
+    letters: dict[str, int] | None
+    incidents: int | None
+    try:
+        letters = database.count_dead_letters(namespace)
+        incidents = len(database.incidents(namespace))
+    except DatabaseError:
+        letters = incidents = None  # shown as unknown
+    names = dict.fromkeys(task.counter.name for task in tasks)
+    mappings = tuple(
+        _mapping(name, [each for each in dirt if each.task.counter.name == name], lanes.get(name, ()), letters)
+        for name in names
+    )
+    return Status(
+        cache=cache.address.shown,
+        database=database_url,
+        namespace=namespace,
+        pending_writes=sum(mapping.pending_writes for mapping in mappings),
+        pending_keys=sum(mapping.pending_keys for mapping in mappings),
+        oldest_pending_s=max((mapping.oldest_pending_s for mapping in mappings), default=0.0),
+        mappings=mappings,
+        worker_errors=dict(worker_errors),
+        incidents=incidents,
+    )
+
+
+def _mapping(
+    name: str, dirt: Iterable[Dirt], lanes: Sequence[Lane], letters: Mapping[str, int] | None
+) -> MappingStatus:
+    dirt = list(dirt)
+    return MappingStatus(
+        name=name,
+        pending_writes=sum(each.open_writes + each.sealed_writes for each in dirt),
+        pending_keys=sum(each.open_fields + each.sealed_fields for each in dirt),
+        sealed_batches=sum(each.sealed for each in dirt),
+        oldest_pending_s=max((each.oldest_ms for each in dirt), default=0) / 1000,
+        ring_groups=sum(lane.ring_groups for lane in lanes),
+        ring_size_bytes=sum(lane.ring_size_bytes for lane in lanes),
+        unsent_groups=sum(lane.unsent_groups for lane in lanes),
+        unsettled_lanes=sum(len(lane.old) for lane in lanes),
+        released_groups=sum(lane.released_groups for lane in lanes),
+        lost_local_writes=sum(lane.lost_local_writes for lane in lanes),
+        hindrance=next((str(lane.hindrance) for lane in lanes if lane.hindrance is not None), ""),
+        dead_letters=None if letters is None else letters.get(name, 0),
+    )
