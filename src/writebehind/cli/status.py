@@ -1,0 +1,66 @@
+"""``writebehind status``: what is at risk, and for how long."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from writebehind.cli.connection import connection_options
+from writebehind.cli.loading import application_or_connection
+
+if TYPE_CHECKING:
+    from writebehind import MappingStatus, Status
+
+
+@click.command()
+@click.argument("application", metavar="[MODULE:NAME]", required=False)
+@connection_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(
+    application: str | None, cache: str | None, database: str | None, config: Path | None, as_json: bool
+) -> None:
+    """Show what is pending in the cache, how old it is, and what the database could not take.
+
+    The counters are those of the application's WriteBehind object MODULE:NAME, or those that the TOML
+    file declares.
+    """
+    with application_or_connection(application, cache, database, config) as wb:
+        snapshot = wb.status()
+    if as_json:
+        click.echo(json.dumps(asdict(snapshot), indent=2, default=dict))
+        return
+    for line in _described(snapshot):
+        click.echo(line)
+
+
+def _described(snapshot: Status) -> list[str]:
+    lines = [
+        f"cache      {snapshot.cache}",
+        f"database   {snapshot.database}",
+        f"namespace  {snapshot.namespace}",
+        f"at risk    {_at_risk(snapshot.pending_writes, snapshot.pending_keys, snapshot.oldest_pending_s)}",
+        f"incidents  {_known(snapshot.incidents)}",
+    ]
+    lines += [_described_mapping(mapping) for mapping in snapshot.mappings]
+    if not snapshot.mappings:
+        lines.append("no counters are declared: name MODULE:NAME, or declare them in a TOML file")
+    return lines
+
+
+def _described_mapping(mapping: MappingStatus) -> str:
+    at_risk = _at_risk(mapping.pending_writes, mapping.pending_keys, mapping.oldest_pending_s)
+    return f"{mapping.name}: at risk {at_risk}; dead letters {_known(mapping.dead_letters)}"
+
+
+def _at_risk(writes: int, keys: int, oldest_s: float) -> str:
+    if not keys:
+        return "nothing"
+    return f"{writes:,} writes to {keys:,} keys, the oldest {oldest_s:.1f} s old"
+
+
+def _known(count: int | None) -> str:
+    return "unknown, the database does not answer" if count is None else f"{count:,}"
