@@ -114,7 +114,7 @@ class AsyncWriteBehind:
         self._runtime = runtime
         self._process_id = os.getpid()
         self._links = AsyncLinks(foundation.address)
-        self._tasks = Tasks(self._links, runtime.client.housekeeping, runtime.settings.linger_ms / 1000)
+        self._tasks = Tasks(self._links, runtime.housekeeping, runtime.settings.linger_ms / 1000)
         self._tasks.start()
         try:
             await self._tasks.run(runtime.client.enter_all())

@@ -139,7 +139,7 @@ class WriteBehind:
     def _begin(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._process_id = os.getpid()
-        self._threads = Threads(runtime.links, runtime.client.housekeeping, runtime.settings.linger_ms / 1000)
+        self._threads = Threads(runtime.links, runtime.housekeeping, runtime.settings.linger_ms / 1000)
         self._threads.start()
 
     def close(self) -> None:

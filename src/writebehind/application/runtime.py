@@ -7,10 +7,13 @@ from functools import partial
 from typing import Any
 
 from writebehind.application.foundation import Foundation
+from writebehind.cache import calls
+from writebehind.cache.embedded import EmbeddedCache
 from writebehind.cache.keys import PartitionKeys
 from writebehind.cache.link import Links
 from writebehind.client.core import Client, ClientSettings
-from writebehind.client.delivery import DeliverySettings
+from writebehind.client.delivery import Delivery, DeliverySettings
+from writebehind.client.effects import Procedure, ask_cache, ask_database
 from writebehind.client.flows import CounterFlows
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.lane import RingBounds
@@ -18,10 +21,11 @@ from writebehind.clock import Clock
 from writebehind.databases import open_database
 from writebehind.databases.contract import PartitionName
 from writebehind.databases.urls import redact_url
+from writebehind.errors import CacheError, CacheUnavailable
 from writebehind.flush.engine import Engine
 from writebehind.flush.task import FlushReport, Task, group_by_table
 from writebehind.inspection import Status, inspect
-from writebehind.observe import Observer
+from writebehind.observe import EmbeddedCacheFailed, EmbeddedCacheRestarted, Observer
 from writebehind.worker.flusher import Flusher
 from writebehind.worker.leases import Leases
 from writebehind.worker.worker import Worker, WorkerSettings
@@ -71,6 +75,27 @@ class Runtime:
             for counter in dict.fromkeys(task.counter for task in flusher.tasks):
                 flows[counter.name] = self.client.bind(counter, self.database, desk)
         return flows
+
+    def housekeeping(self) -> Procedure[tuple[bool, list[Delivery]]]:
+        """The client's housekeeping; and an embedded server that was killed is started again."""
+        embedded = self.foundation.embedded
+        if embedded is not None:
+            try:
+                yield from ask_cache(calls.server_time_ms())
+            except CacheUnavailable as error:
+                yield from ask_database(partial(self._revive, embedded, error))
+        return (yield from self.client.housekeeping())
+
+    def _revive(self, embedded: EmbeddedCache, why: CacheUnavailable) -> None:
+        """Start the embedded server if it is gone. Where that fails, it is tried again at the next turn."""
+        before = embedded.server_pid
+        try:
+            embedded.ensure_running()
+        except CacheError as error:
+            self._observe(EmbeddedCacheFailed(str(error)))
+        else:
+            if embedded.server_pid != before:
+                self._observe(EmbeddedCacheRestarted(str(why)))
 
     def flush(self, deadline: float, report: FlushReport) -> None:
         """Flush everything that is in the cache now; what is done is added to ``report``. Waits for the database.

@@ -191,6 +191,22 @@ class WriterSettled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedCacheRestarted(Event):
+    """The embedded server was gone, and runs again; ``why`` says how that was noticed."""
+
+    why: str
+    level: ClassVar[str] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedCacheFailed(Event):
+    """The embedded server is gone and could not be started again; it is tried again soon."""
+
+    error: str
+    level: ClassVar[str] = "error"
+
+
+@dataclass(frozen=True, slots=True)
 class WritesAbandoned(Event):
     """A client was closed with writes that could not be sent within ``drain_timeout_s`` seconds."""
 
