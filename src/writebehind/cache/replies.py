@@ -70,15 +70,16 @@ def _explain_reply(reason: str, address: str) -> WriteBehindError:
     return _refused(reason, address)
 
 
+_ABOUT_PERMISSION = ("NOPERM", "WRONGPASS", "NOAUTH", "ermission", "invalid username", "uthentication")
+
+
 def _refused(reason: str, address: str) -> CacheRefused:
-    about_permission = any(
-        word in reason for word in ("NOPERM", "WRONGPASS", "NOAUTH", "permission", "invalid username")
-    )
-    return CacheRefused(
-        f"the cache at {address} refused a call",
-        why=reason,
-        fix="Check user name, password and permissions: the keys wb:* and the cached values' (videos:*), and the "
-        "commands fcall, function, info and those of docs/protocol.md."
-        if about_permission
-        else "",
-    )
+    fix = ""
+    if any(word in reason for word in _ABOUT_PERMISSION):
+        fix = (
+            "Check user name, password and permissions: the keys wb:* and the cached values' (videos:*), and the "
+            "commands fcall, function, info and those of docs/protocol.md."
+        )
+    elif "WRONGTYPE" in reason:
+        fix = "Another program uses a key that begins with wb:{. Give one of them another database or namespace."
+    return CacheRefused(f"the cache at {address} refused a call", why=reason, fix=fix)

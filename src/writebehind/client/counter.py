@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Literal, TypeAlias
 
@@ -43,6 +44,10 @@ class Levels:
             fix='Use add(), or ack="memory".',
         )
 
+    def deadline(self, timeout: float | None) -> float:
+        """When a call that begins now must have ended, by ``time.monotonic()``."""
+        return time.monotonic() + self.timeout(timeout)
+
     def timeout(self, timeout: float | None) -> float:
         """The timeout of a call in seconds."""
         if timeout is None:
@@ -77,14 +82,11 @@ class Counter(Generic[Number]):
         if level == "local":
             threads.kick(flows.add_local(key, amount))
             return
-        threads.run(
-            flows.add(
-                key,
-                flows.units(amount),
-                until_database=level == "database",
-                timeout_s=self._levels.timeout(timeout),
-            )
-        )
+        deadline = self._levels.deadline(timeout)
+        write = flows.begin(key, amount, watch=level == "database")
+        threads.wait(write.delivery, write.group, deadline)
+        if level == "database" or not write.is_done:
+            threads.run(flows.add(write, until_database=level == "database", deadline=deadline))
 
     def incr(
         self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None
@@ -109,21 +111,22 @@ class Counter(Generic[Number]):
         return threads.run(
             flows.increment(
                 key,
-                flows.units(amount, negated=negated),
+                amount,
+                negated=negated,
                 until_database=level == "database",
-                timeout_s=self._levels.timeout(timeout),
+                deadline=self._levels.deadline(timeout),
             )
         )
 
     def get(self, key: Key, *, timeout: float | None = None) -> Number:
         """The exact total, everything pending included; 0 for a row that does not exist."""
         flows, threads = self._world()
-        return threads.run(flows.get(key, timeout_s=self._levels.timeout(timeout)))
+        return threads.run(flows.get(key, deadline=self._levels.deadline(timeout)))
 
     def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> dict[Key, Number]:
         """The exact totals of many keys, by key."""
         flows, threads = self._world()
-        return threads.run(flows.get_many(keys, timeout_s=self._levels.timeout(timeout)))
+        return threads.run(flows.get_many(keys, deadline=self._levels.deadline(timeout)))
 
 
 class AsyncCounter(Generic[Number]):
@@ -150,14 +153,11 @@ class AsyncCounter(Generic[Number]):
         if level == "local":
             tasks.kick(flows.add_local(key, amount))
             return
-        await tasks.run(
-            flows.add(
-                key,
-                flows.units(amount),
-                until_database=level == "database",
-                timeout_s=self._levels.timeout(timeout),
-            )
-        )
+        deadline = self._levels.deadline(timeout)
+        write = flows.begin(key, amount, watch=level == "database")
+        await tasks.wait(write.delivery, write.group, deadline)
+        if level == "database" or not write.is_done:
+            await tasks.run(flows.add(write, until_database=level == "database", deadline=deadline))
 
     async def incr(
         self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None
@@ -182,18 +182,19 @@ class AsyncCounter(Generic[Number]):
         return await tasks.run(
             flows.increment(
                 key,
-                flows.units(amount, negated=negated),
+                amount,
+                negated=negated,
                 until_database=level == "database",
-                timeout_s=self._levels.timeout(timeout),
+                deadline=self._levels.deadline(timeout),
             )
         )
 
     async def get(self, key: Key, *, timeout: float | None = None) -> Number:
         """The exact total, everything pending included; 0 for a row that does not exist."""
         flows, tasks = self._world()
-        return await tasks.run(flows.get(key, timeout_s=self._levels.timeout(timeout)))
+        return await tasks.run(flows.get(key, deadline=self._levels.deadline(timeout)))
 
     async def get_many(self, keys: Sequence[Key], *, timeout: float | None = None) -> dict[Key, Number]:
         """The exact totals of many keys, by key."""
         flows, tasks = self._world()
-        return await tasks.run(flows.get_many(keys, timeout_s=self._levels.timeout(timeout)))
+        return await tasks.run(flows.get_many(keys, deadline=self._levels.deadline(timeout)))

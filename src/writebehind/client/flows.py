@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Generic, TypeVar, cast
@@ -41,6 +42,24 @@ Number = TypeVar("Number", int, Decimal)
 TOTAL_TRIES = 5
 READ_AGAIN_AFTER_S = 0.02
 CONFIRM_AGAIN_AFTER_S = 0.01
+
+
+@dataclass(slots=True)
+class Write:
+    """One write on its way: the group that it joined, and its place among the group's writes to its field."""
+
+    key: Key
+    field: bytes
+    units: int
+    delivery: Delivery
+    group: WriteGroup
+    place: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the cache has the whole group, with nothing refused."""
+        group = self.group
+        return group.resolved and group.error is None and not group.refused
 
 
 class CounterFlows(Generic[Number]):
@@ -82,83 +101,95 @@ class CounterFlows(Generic[Number]):
         delivery.partition.lane.join(field, self.units(amount), local=True)
         return delivery
 
-    def add(self, key: Key, units: int, *, until_database: bool, timeout_s: float) -> Procedure[None]:
-        """Write, and return when the cache (or the database) has it."""
-        deadline = time.monotonic() + timeout_s
-        field = self.counter.keys.encode(key)
-        group, _ = yield from self._write(key, field, units, deadline, watch=until_database)
-        if until_database:
-            yield from self._until_database(key, field, group, deadline)
+    def begin(self, key: Key, amount: int | Decimal, *, negated: bool = False, watch: bool = False) -> Write:
+        """Put a plain write into the group that waits; ``add`` brings it to its end.
 
-    def increment(self, key: Key, units: int, *, until_database: bool, timeout_s: float) -> Procedure[Number]:
-        """Write, and answer the exact total right after this write."""
-        deadline = time.monotonic() + timeout_s
+        Between the two, whoever performs may wait for the group by itself: where it ``is_done`` then, as it
+        nearly always is, nothing is left to do.
+        """
         field = self.counter.keys.encode(key)
+        return self._join(key, field, self.units(amount, negated=negated), watch=watch)
+
+    def _join(self, key: Key, field: bytes, units: int, *, watch: bool, want_total: bool = False) -> Write:
+        delivery = self.delivery_of(field)
+        group, place = delivery.partition.lane.join(field, units, want_total=want_total)
+        group.watched = group.watched or watch
+        return Write(key, field, units, delivery, group, place)
+
+    def add(self, write: Write, *, until_database: bool, deadline: float) -> Procedure[None]:
+        """Return when the cache (or the database) has a write that was begun."""
+        yield from self._finish(write, deadline)
+        if until_database:
+            yield from self._until_database(write, deadline)
+
+    def increment(
+        self, key: Key, amount: int | Decimal, *, negated: bool, until_database: bool, deadline: float
+    ) -> Procedure[Number]:
+        """Write, and answer the exact total right after this write."""
+        field, units = self.counter.keys.encode(key), self.units(amount, negated=negated)
         for _ in range(TOTAL_TRIES):
-            group, place = yield from self._write(key, field, units, deadline, watch=until_database, want_total=True)
-            if group.refused.get(field) != "MISSING":
+            write = self._join(key, field, units, watch=until_database, want_total=True)
+            yield from self._finish(write, deadline)
+            if write.group.refused.get(field) != "MISSING":
                 if until_database:
-                    yield from self._until_database(key, field, group, deadline)
-                if group.totals_unknown:
+                    yield from self._until_database(write, deadline)
+                if write.group.totals_unknown:
                     raise self._total_unavailable(key, "the answer was lost when the cache restarted")
-                return self._number(group.total_of(field, place))
+                return self._number(write.group.total_of(field, write.place))
             # Nothing of it is written yet: the cache has no total to answer from. Load it, then write.
             try:
-                yield from self._load(self.delivery_of(field), [field], deadline)
+                yield from self._load(write.delivery, [field], deadline)
             except (DatabaseError, ReadUnsettled) as error:
                 reason: WriteBehindError = error
                 break
         else:
             reason = ReadUnsettled("its cached value was evicted again and again")
-        group, _ = yield from self._write(key, field, units, deadline, watch=until_database)
-        if until_database:
-            yield from self._until_database(key, field, group, deadline)
+        write = self._join(key, field, units, watch=until_database)
+        yield from self.add(write, until_database=until_database, deadline=deadline)
         raise self._total_unavailable(key, str(reason)) from reason
 
-    def _write(
-        self, key: Key, field: bytes, units: int, deadline: float, *, watch: bool, want_total: bool = False
-    ) -> Procedure[tuple[WriteGroup, int]]:
-        """Join a group and wait for its end; the group is written, or refused this field as MISSING."""
-        delivery = self.delivery_of(field)
-        lane = delivery.partition.lane
-        group, place = lane.join(field, units, want_total=want_total)
+    def _finish(self, write: Write, deadline: float) -> Procedure[None]:
+        """Wait for the end of a write's group; it is written then, or refused as MISSING."""
+        field = write.field
         while True:
-            group.watched = group.watched or watch
+            group = write.group
             while not group.resolved and field not in group.refused:
-                news = yield from await_news(delivery, group, deadline)
+                news = yield from await_news(write.delivery, group, deadline)
                 if not news and not group.resolved and field not in group.refused:
-                    raise self._timed_out(delivery.partition, group, field, units, place, key)
+                    raise self._timed_out(write)
             if group.error is not None:
                 raise group.error
             code = group.refused.get(field)
             if code is None or code == "MISSING":
-                return group, place
+                return
             if group.solo:
-                raise refusal(code, self.counter.name, key)
+                raise refusal(code, self.counter.name, write.key)
             # Its sum with others' amounts was refused: alone it may fit, and if not, it concerns nobody else.
-            group, place = lane.join_alone(field, units, want_total=want_total), 0
+            lane = write.delivery.partition.lane
+            write.group = lane.join_alone(field, write.units, want_total=group.want_totals)
+            write.group.watched = group.watched
+            write.place = 0
 
-    def _timed_out(
-        self, partition: Partition, group: WriteGroup, field: bytes, units: int, place: int, key: Key
-    ) -> Exception:
-        lane = partition.lane
-        if lane.withdraw(group, field, units, place):
+    def _timed_out(self, write: Write) -> Exception:
+        lane = write.delivery.partition.lane
+        if lane.withdraw(write.group, write.field, write.units, write.place):
             if isinstance(lane.hindrance, BufferFull):
                 return lane.hindrance
             return CacheUnavailable(
-                f"the write to the key {key!r} of {self.counter.name!r} was not sent within its timeout",
+                f"the write to the key {write.key!r} of {self.counter.name!r} was not sent within its timeout",
                 why=str(lane.hindrance or "other groups were on their way"),
                 fix="Nothing was written; write again.",
             )
-        return self._unknown(partition, group, key, str(lane.hindrance or "the cache has not answered"))
+        return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
 
-    def _unknown(self, partition: Partition, group: WriteGroup, key: Key, why: str) -> DurabilityUnknown:
+    def _unknown(self, write: Write, why: str) -> DurabilityUnknown:
+        partition = write.delivery.partition
         lane = partition.lane
         return DurabilityUnknown(
-            f"the outcome of the write to the key {key!r} of {self.counter.name!r} is not known yet",
+            f"the outcome of the write to the key {write.key!r} of {self.counter.name!r} is not known yet",
             why=why,
             fix="This process keeps it and settles it by itself: do not write it again.",
-            token=f"{partition.label} {lane.producer} {lane.incarnation} {group.sequence}",
+            token=f"{partition.label} {lane.producer} {lane.incarnation} {write.group.sequence}",
         )
 
     def _total_unavailable(self, key: Key, why: str) -> TotalUnavailable:
@@ -168,13 +199,13 @@ class CounterFlows(Generic[Number]):
             fix="Do not write it again; get() reads the total later.",
         )
 
-    def _until_database(self, key: Key, field: bytes, group: WriteGroup, deadline: float) -> Procedure[None]:
-        """Have the batch flushed now, and wait until the database has the group."""
-        partition = self.delivery_of(field).partition
+    def _until_database(self, write: Write, deadline: float) -> Procedure[None]:
+        """Have the batch flushed now, and wait until the database has the write's group."""
+        group, partition = write.group, write.delivery.partition
         lane = partition.lane
         while not group.confirmed:
             if time.monotonic() >= deadline:
-                raise self._unknown(partition, group, key, str(lane.hindrance or "the database has not confirmed it"))
+                raise self._unknown(write, str(lane.hindrance or "the database has not confirmed it"))
             try:
                 yield from self._flush_desk.flush(deadline)
                 yield from refresh(partition)
@@ -187,26 +218,25 @@ class CounterFlows(Generic[Number]):
             if not group.confirmed:
                 yield from pause(CONFIRM_AGAIN_AFTER_S)
         if not group.birth:
-            raise self._unknown(partition, group, key, "it is in the database, as a row or as a dead letter")
+            raise self._unknown(write, "it is in the database, as a row or as a dead letter")
         letters = yield from ask_database(partial(self._database.dead_letters, partition.name, [group.birth]))
         for letter in letters:
-            if letter.key == field.decode():
+            if letter.key == write.field.decode():
                 raise DeadLettered(
-                    f"the write to the key {key!r} of {self.counter.name!r} is a dead letter",
+                    f"the write to the key {write.key!r} of {self.counter.name!r} is a dead letter",
                     why=letter.error,
                     fix="See the table writebehind_dead_letters.",
                 )
 
     # Reading
 
-    def get(self, key: Key, *, timeout_s: float) -> Procedure[Number]:
+    def get(self, key: Key, *, deadline: float) -> Procedure[Number]:
         """The exact total of one key."""
-        totals = yield from self.get_many([key], timeout_s=timeout_s)
+        totals = yield from self.get_many([key], deadline=deadline)
         return totals[key]
 
-    def get_many(self, keys: Sequence[Key], *, timeout_s: float) -> Procedure[dict[Key, Number]]:
+    def get_many(self, keys: Sequence[Key], *, deadline: float) -> Procedure[dict[Key, Number]]:
         """The exact totals of many keys, 0 for a row that does not exist and has nothing pending."""
-        deadline = time.monotonic() + timeout_s
         fields = {self.counter.keys.encode(key): key for key in keys}
         by_delivery: dict[Delivery, list[bytes]] = {}
         for field in fields:

@@ -14,6 +14,9 @@ from writebehind.errors import BufferFull, CacheUnavailable
 
 T = TypeVar("T")
 
+SWEEP_PERIOD_S = 0.02
+"""How late a timeout may be noticed."""
+
 
 class Tasks:
     """Performs procedures by awaiting, within the loop that was running at ``start``."""
@@ -24,13 +27,18 @@ class Tasks:
         self._linger_s = linger_s
         self._pumps: dict[Source, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._deadlines: dict[asyncio.Future[bool], float] = {}
+        self._sweep: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Start the housekeeping task in the running loop."""
-        self._keeper = asyncio.get_running_loop().create_task(self._keep_house(), name="writebehind-housekeeping")
+        self._loop = asyncio.get_running_loop()
+        self._keeper = self._loop.create_task(self._keep_house(), name="writebehind-housekeeping")
 
     async def stop(self) -> None:
         """Cancel the tasks; what they carried stays in its lane."""
+        if self._sweep is not None:
+            self._sweep.cancel()
         tasks = [*self._pumps.values(), *([self._keeper] if self._keeper else [])]
         for task in tasks:
             task.cancel()
@@ -58,23 +66,34 @@ class Tasks:
             case AskDatabase(function):
                 return await asyncio.to_thread(function)
             case AwaitNews(source, group, deadline):
-                return await self._await_news(source, group, deadline)
+                return await self.wait(source, group, deadline)
             case Pause(delay_s):
                 await asyncio.sleep(delay_s)
                 return None
 
-    async def _await_news(self, source: Source, group: Group, deadline: float) -> bool:
+    async def wait(self, source: Source, group: Group, deadline: float) -> bool:
+        """Wait for news of a group, and have its source carried; False where the deadline passes first."""
         if group.resolved:
             return True
-        self._pump(source)
-        news = asyncio.get_running_loop().create_future()
-        group.add_sleeper(partial(_tell, news))
+        if source not in self._pumps:
+            self._pump(source)
+        news: asyncio.Future[bool] = self._loop.create_future()
+        group.add_sleeper(partial(_tell, news, True))
+        self._deadlines[news] = deadline
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(SWEEP_PERIOD_S, self._end_late_waits)
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await news
-        except TimeoutError:
-            return False
-        return True
+            return await news
+        finally:
+            del self._deadlines[news]
+
+    def _end_late_waits(self) -> None:
+        """End the waits whose deadlines have passed. One timer for all: a timer each costs more than the rest."""
+        now = time.monotonic()
+        for news, deadline in list(self._deadlines.items()):
+            if deadline <= now:
+                _tell(news, False)
+        self._sweep = self._loop.call_later(SWEEP_PERIOD_S, self._end_late_waits) if self._deadlines else None
 
     def kick(self, source: Source) -> None:
         """Carry what waits at ``source`` within the linger time."""
@@ -83,7 +102,7 @@ class Tasks:
 
     def _pump(self, source: Source, delay_s: float = 0.0) -> None:
         if source not in self._pumps:
-            self._pumps[source] = asyncio.get_running_loop().create_task(self._carry(source, delay_s))
+            self._pumps[source] = self._loop.create_task(self._carry(source, delay_s))
 
     async def _carry(self, source: Source, delay_s: float) -> None:
         """Carry groups until nothing waits, trying again for as long as it takes."""
@@ -116,6 +135,6 @@ class Tasks:
             await asyncio.sleep(HOUSEKEEPING_PERIOD_S if busy else 10 * HOUSEKEEPING_PERIOD_S)
 
 
-def _tell(news: asyncio.Future[None]) -> None:
+def _tell(news: asyncio.Future[bool], outcome: bool) -> None:
     if not news.done():
-        news.set_result(None)
+        news.set_result(outcome)

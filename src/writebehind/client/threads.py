@@ -82,12 +82,13 @@ class Threads:
             case AskDatabase(function):
                 return function()
             case AwaitNews(source, group, deadline):
-                return self._await_news(source, group, deadline)
+                return self.wait(source, group, deadline)
             case Pause(delay_s):
                 time.sleep(delay_s)
                 return None
 
-    def _await_news(self, source: Source, group: Group, deadline: float) -> bool:
+    def wait(self, source: Source, group: Group, deadline: float) -> bool:
+        """Wait for news of a group, leading its source if nobody does; False where the deadline passes first."""
         while not group.resolved:
             led = source.take()
             if led is None:
