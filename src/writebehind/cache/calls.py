@@ -238,9 +238,12 @@ def _parse_seal(reply: list[Reply]) -> Sealed | Restored | NewIncarnation | Othe
 
 
 def acknowledge(
-    keys: PartitionKeys, *, batch: str, ledger: str, commit: int, forget: Sequence[bytes] = ()
+    keys: PartitionKeys, *, batch: str, ledger: str, commit: int, is_applied: bool, forget: Sequence[bytes] = ()
 ) -> Call[bool]:
-    """Remove an applied batch from the front; ``forget`` names cached values that are no longer right."""
+    """Remove a batch from the front that the database has applied, or put aside.
+
+    ``forget`` names cached values that are no longer right.
+    """
     return Call(
         (
             "FCALL",
@@ -255,6 +258,7 @@ def acknowledge(
             batch,
             ledger,
             commit,
+            "1" if is_applied else "0",
         ),
         _parse_flag,
     )
@@ -389,11 +393,25 @@ def ask_for_flush(keys: PartitionKeys) -> Call[bool]:
     return Call(("FCALL", "wb1_ask_for_flush", 1, keys.header), _parse_flag)
 
 
-def confirmed(keys: PartitionKeys, producer: str) -> Call[int]:
-    """The last sequence number of a producer's present lane that the database has."""
-    return Call(
-        ("HGET", keys.lanes, f"{producer}:confirmed"), lambda reply: 0 if reply[0] is None else number(reply[0])
-    )
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The last sequence number of a producer's lane that the database has, and the cache's incarnation."""
+
+    incarnation: str
+    sequence: int
+
+
+def confirmed(keys: PartitionKeys, producer: str) -> Call[Confirmed | NewIncarnation | OtherLayout]:
+    """How far the database has a producer, although it writes nothing at present."""
+    return Call(("FCALL", "wb1_confirmed", 2, keys.header, keys.lanes, producer), _parse_confirmed)
+
+
+def _parse_confirmed(reply: list[Reply]) -> Confirmed | NewIncarnation | OtherLayout:
+    match reply:
+        case [b"OK", incarnation, sequence]:
+            return Confirmed(text(incarnation), number(sequence))
+        case _:
+            return _parse_common(reply)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,13 @@ Header of a partition (hash):
   generation      raised whenever cached values stop being trustworthy
   horizon_ms      cached values that expire at this moment or before are older than the incarnation
   commit, ledger  the highest commit number that a worker brought, and the ledger that it belongs to
+  lanes_cursor    where the search for silent lanes goes on
   flush_asked     set when someone asked for a flush; the next sealing clears it
+
+Lanes of a partition (hash), for each producer P of the present incarnation:
+  P               'sequence birth': its last group's number, and the birth of the batch that it went into
+  P:answer        the last answer, as JSON, where it cannot be told again from the above
+  P:confirmed     'sequence moment_ms': how far the database has it, and since when
 --]]
 
 -- The identity of one continuous life of this server's data. It changes on a restart and a promotion.

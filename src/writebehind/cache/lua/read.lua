@@ -63,5 +63,23 @@ local function pending(keys, args)
   return reply
 end
 
+--[[ wb1_confirmed: how far the database has a producer, and in which incarnation the cache is: a producer that
+writes nothing learns so that its acknowledged writes may have been rolled back.
+
+KEYS  1 header, 2 lanes
+ARGV  1 producer
+
+Reply: OK, incarnation, sequence number    the last one of the producer's lane that the database has, 0 for none
+       NEW                                 as above
+--]]
+local function confirmed(keys, args)
+  local replid, incarnation = unpack(redis.call('HMGET', keys[1], 'replid', 'incarnation'))
+  if replid ~= current_replid() then
+    return {'NEW'}
+  end
+  return {'OK', incarnation, redis.call('HGET', keys[2], args[1] .. ':confirmed') or '0'}
+end
+
+redis.register_function{function_name = 'wb1_confirmed', callback = confirmed, flags = {'no-writes'}}
 redis.register_function{function_name = 'wb1_read', callback = read, flags = {'no-writes'}}
 redis.register_function{function_name = 'wb1_pending', callback = pending, flags = {'no-writes'}}

@@ -46,7 +46,7 @@ local function write(keys, args)
   if producer ~= '' then
     local lane = redis.call('HMGET', lanes, producer, producer .. ':answer', producer .. ':confirmed')
     local last, birth_then = string.match(lane[1] or '0 ', '^(%d+) (.*)$')
-    last, had_answer, confirmed = tonumber(last), lane[2], lane[3] or '0'
+    last, had_answer, confirmed = tonumber(last), lane[2], string.match(lane[3] or '0', '^%d+')
     if sequence == last and had_answer then
       return cjson.decode(had_answer)
     elseif sequence <= last then
