@@ -79,7 +79,7 @@ class Client:
                     busy = True
                     if lane.ring_is_half_full:
                         yield from ask_cache(calls.ask_for_flush(delivery.partition.keys))
-                    yield from refresh(delivery.partition)
+                    yield from refresh(delivery)
             except WriteBehindError as error:
                 lane.hindrance = error
         return busy, [delivery for delivery, _ in self._kept if not delivery.partition.lane.is_idle]
@@ -110,7 +110,7 @@ class Client:
             unsettled = False
             for delivery, database in self._kept:
                 if delivery.partition.lane.ring_groups:
-                    yield from refresh(delivery.partition)
+                    yield from refresh(delivery)
                 if delivery.partition.lane.unsettled:
                     unsettled = True
                     yield from settle(delivery.partition, database, self._observe)

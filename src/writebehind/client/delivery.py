@@ -78,16 +78,9 @@ class Delivery:
                     yield from ask_cache(calls.ask_for_flush(self.partition.keys))
                 self._not_executed(flight, self._full())
             case calls.LaneForgotten():
-                yield from self._change_incarnation(flight, leave=flight.incarnation)
+                yield from self._change_incarnation(flight, self.enter(leave=flight.incarnation))
             case calls.NewIncarnation(incarnation):
-                if not incarnation:
-                    yield from self._change_incarnation(flight)
-                elif lane.has_left(incarnation):
-                    # The cache has gone back to an incarnation in which this lane has used numbers already.
-                    yield from self._change_incarnation(flight, leave=incarnation)
-                else:
-                    lane.not_executed(flight)
-                    lane.move_to(incarnation, leaving=flight.incarnation)
+                yield from self._change_incarnation(flight, self.meet(incarnation, leaving=flight.incarnation))
             case calls.OtherLayout(layout):
                 self._not_executed(flight, other_layout(self.partition, layout))
 
@@ -125,13 +118,24 @@ class Delivery:
         if flight.tried_before or flight.group.is_replay:
             raise CacheUnavailable(error.what, why=error.why, fix=error.fix) from error
 
-    def _change_incarnation(self, flight: Flight, leave: str = "") -> Procedure[None]:
+    def _change_incarnation(self, flight: Flight, change: Procedure[None]) -> Procedure[None]:
         """The group was not written, for it named an incarnation that has ended: begin or learn the present one."""
         self.partition.lane.not_executed(flight)
         try:
-            yield from self.enter(leave)
+            yield from change
         except WriteBehindError as error:
             self._not_executed(flight, error)
+
+    def meet(self, incarnation: str, *, leaving: str) -> Procedure[None]:
+        """Go on in the incarnation that the cache says it is in ('': nobody has entered it yet)."""
+        lane = self.partition.lane
+        if not incarnation:
+            yield from self.enter()
+        elif lane.has_left(incarnation):
+            # The cache has gone back to an incarnation in which this lane has used numbers already.
+            yield from self.enter(leave=incarnation)
+        else:
+            lane.move_to(incarnation, leaving=leaving)
 
     def enter(self, leave: str = "") -> Procedure[None]:
         """Begin the server's present incarnation in this partition, or learn that another has."""

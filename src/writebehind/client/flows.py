@@ -18,7 +18,6 @@ from writebehind.client.effects import Procedure, ask_cache, ask_cache_until, as
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.groups import WriteGroup
 from writebehind.client.lane import refusal
-from writebehind.client.partition import Partition
 from writebehind.client.reading import Loader
 from writebehind.client.settling import settle
 from writebehind.databases.contract import Database
@@ -208,7 +207,7 @@ class CounterFlows(Generic[Number]):
                 raise self._unknown(write, str(lane.hindrance or "the database has not confirmed it"))
             try:
                 yield from self._flush_desk.flush(deadline)
-                yield from refresh(partition)
+                yield from refresh(write.delivery)
                 if lane.unsettled:
                     yield from settle(partition, self._database, self._observe)
             except WriteBehindError as error:
@@ -306,9 +305,13 @@ class CounterFlows(Generic[Number]):
         return ReadUnsettled(f"{self.counter.name!r} cannot be read exactly now", why=why, fix="Read again later.")
 
 
-def refresh(partition: Partition) -> Procedure[None]:
-    """Learn how far the database has this producer, although nothing is written at present."""
-    lane = partition.lane
+def refresh(delivery: Delivery) -> Procedure[None]:
+    """Learn how far the database has this producer, and whether the cache was rolled back, without writing."""
+    lane = delivery.partition.lane
     incarnation = lane.incarnation
-    sequence = yield from ask_cache(calls.confirmed(partition.keys, lane.producer))
-    lane.confirm(sequence, incarnation)
+    reply = yield from ask_cache(calls.confirmed(delivery.partition.keys, lane.producer))
+    if isinstance(reply, calls.Confirmed) and reply.incarnation == incarnation:
+        lane.confirm(reply.sequence, incarnation)
+    else:
+        present = reply.incarnation if isinstance(reply, calls.Confirmed) else ""
+        yield from delivery.meet(present, leaving=incarnation)

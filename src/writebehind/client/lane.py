@@ -39,7 +39,7 @@ class RingBounds:
     when_full: RingFull
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class OldLane:
     """What a lane had unconfirmed when its incarnation ended.
 
@@ -56,8 +56,8 @@ class OldLane:
 class Flight:
     """One try to bring a group into the cache, under the incarnation and the number that the lane had then.
 
-    ``tried_before``: an earlier try under the same number may have been executed. What is reported of a
-    flight that is not the lane's present one is ignored: the lane has moved on, and settling decides.
+    ``tried_before``: an earlier try under the same number may have been executed. A flight may end after
+    the lane has moved on; its group is part of an old lane then, where settling decides, unless the answer does.
     """
 
     group: WriteGroup
@@ -205,6 +205,8 @@ class Lane:
         with self._lock:
             if self._flight is flight:
                 flight.group.executed_maybe = flight.tried_before
+            elif not flight.tried_before and self._leave_old_lane(flight):
+                self._send_first(flight.group)
 
     def _land(self, flight: Flight) -> bool:
         """The flight is over; False where it was not the lane's present one."""
@@ -214,11 +216,35 @@ class Lane:
         self._abandoned = False
         return True
 
+    def _old_lane_of(self, flight: Flight) -> OldLane | None:
+        """Where the group is after the lane moved on during its flight; None once that is settled."""
+        for old in self.old:
+            if old.incarnation == flight.incarnation and any(group is flight.group for group in old.groups):
+                return None if flight.group.resolved else old
+        return None
+
+    def _leave_old_lane(self, flight: Flight) -> bool:
+        """Take a group that was not written, and never will be, out of its old lane."""
+        old = self._old_lane_of(flight)
+        if old is None:
+            return False
+        old.groups = [group for group in old.groups if group is not flight.group]
+        self._old_groups -= 1
+        if not old.groups:
+            self.old.remove(old)
+        return True
+
+    def _send_first(self, group: WriteGroup) -> None:
+        group.executed_maybe = False
+        group.sequence = 0
+        self._waiting.appendleft(group)
+
     def written(self, flight: Flight, reply: Written) -> None:
         """The cache has the group."""
         group = flight.group
         with self._lock:
-            if not self._land(flight):
+            is_present = self._land(flight)
+            if not is_present and self._old_lane_of(flight) is None:
                 return
             self.hindrance = None
             group.forget_repeats()
@@ -228,19 +254,21 @@ class Lane:
                 group.set_totals(reply.totals)
             elif not group.totals:
                 group.totals_unknown = True
-            self._ring.append(group)
             self._ring_size_bytes += group.size_bytes
-            self._confirm(reply.confirmed)
+            if is_present:
+                self._ring.append(group)
+                self._confirm(reply.confirmed)
             self._resolve(group)
 
     def refused(self, flight: Flight, reply: Refused) -> None:
         """The cache took nothing of the group; what was not refused is sent again under a new number."""
         group = flight.group
         with self._lock:
-            if not self._land(flight):
+            if self._land(flight):
+                self._confirm(reply.confirmed)
+            elif not self._leave_old_lane(flight):
                 return
             self.hindrance = None
-            self._confirm(reply.confirmed)
             fields = list(group.amounts)
             for index, code in reply.codes.items():
                 group.refuse(fields[index], code)
@@ -271,16 +299,17 @@ class Lane:
         with self._lock:
             self.hindrance = hindrance
             if flight.tried_before:
-                self._abandon(group)
-            elif self._land(flight):
-                self._give_number_back(group)
-                self._waiting.appendleft(group)
+                if self._flight is flight:
+                    self._abandon(group)
+            elif self._land_unexecuted(flight):
+                self._send_first(group)
 
-    def _give_number_back(self, group: WriteGroup) -> None:
-        """The cache has not seen the group's number: the next group has to use it, or there would be a gap."""
-        group.executed_maybe = False
-        group.sequence = 0
-        self._sequence -= 1
+    def _land_unexecuted(self, flight: Flight) -> bool:
+        """The flight is over and its group was not written; False where settling has decided already."""
+        if not self._land(flight):
+            return self._leave_old_lane(flight)
+        self._sequence -= 1  # the cache has not seen it: without the number the next group would leave a gap
+        return True
 
     def keep_flying(self, flight: Flight, hindrance: WriteBehindError) -> None:
         """The group may have been executed: it is sent again under its number until there is an answer."""
@@ -311,9 +340,8 @@ class Lane:
         """The group, which no try of was executed, cannot be written; its callers are told."""
         group = flight.group
         with self._lock:
-            if not self._land(flight):
+            if not self._land_unexecuted(flight):
                 return
-            self._give_number_back(group)
             group.error = error
             self.lost_local_writes += len(group.local)
             self._resolve(group)
@@ -430,6 +458,8 @@ class Lane:
         Returns how many groups were confirmed and how many are written again.
         """
         with self._lock:
+            if old not in self.old:
+                return 0, 0  # another thread was first
             self.old.remove(old)
             self._old_groups -= len(old.groups)
             again: list[WriteGroup] = []

@@ -38,6 +38,7 @@ def settle(partition: Partition, database: Database, observe: Observer) -> Proce
         mark = yield from ask_database(
             partial(final_mark, database, partition.name, lane.producer, old.incarnation, tuple(old.met_since))
         )
-        if mark is not None and old in lane.old:
+        if mark is not None:
             confirmed, again = lane.settled(old, mark)
-            observe(WriterSettled(partition.label, confirmed, again))
+            if confirmed or again:
+                observe(WriterSettled(partition.label, confirmed, again))

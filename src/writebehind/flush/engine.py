@@ -208,6 +208,7 @@ class Engine:
                 batch=link.identity,
                 ledger=verdicts.ledger[task.name].ledger_identity,
                 commit=verdicts.commits[task.name],
+                is_applied=link.identity not in verdicts.not_confirmed,
                 forget=verdicts.forget.get(task.name, ()),
             )
         )

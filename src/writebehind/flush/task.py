@@ -84,6 +84,8 @@ class Verdicts:
     acknowledge: tuple[Batch, ...]
     applied: tuple[Batch, ...]
     quarantined: tuple[Batch, ...]
+    not_confirmed: frozenset[str]
+    """Identities of batches whose producers must keep their writes: the database does not have them."""
     forget: Mapping[PartitionName, tuple[bytes, ...]]
     fence_anew: tuple[Task, ...]
 

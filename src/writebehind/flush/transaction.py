@@ -35,6 +35,7 @@ def apply_batches(
     apply: list[Batch] = []
     acknowledge: list[Batch] = []
     quarantined: list[Batch] = []
+    not_confirmed: set[str] = set()
     fence_anew: list[Task] = []
     forget: dict[PartitionName, tuple[bytes, ...]] = {}
     commits = {name: row.commit_number for name, row in ledger.items()}
@@ -52,10 +53,12 @@ def apply_batches(
                 commits[name] = _quarantine(transaction, row, batch)
                 forget[name] = tuple(batch.task.counter.value_key(field) for field in batch.amounts)
                 quarantined.append(batch)
+                not_confirmed.add(link.identity)
                 if link.incarnation == batch.incarnation and not link.is_fence:
                     fence_anew.append(batch.task)
             case Verdict.ACKNOWLEDGE:
-                pass
+                if not _has_marks(transaction, row, batch):
+                    not_confirmed.add(link.identity)  # it was quarantined before, by a worker that died then
         acknowledge.append(batch)
     if apply:
         outcome = _write(transaction, apply, ledger, observe)
@@ -72,9 +75,23 @@ def apply_batches(
             report.writes += batch.link.writes
     report.quarantined = len(quarantined)
     verdicts = Verdicts(
-        ledger, commits, tuple(acknowledge), tuple(apply), tuple(quarantined), forget, tuple(fence_anew)
+        ledger,
+        commits,
+        tuple(acknowledge),
+        tuple(apply),
+        tuple(quarantined),
+        frozenset(not_confirmed),
+        forget,
+        tuple(fence_anew),
     )
     return verdicts, report
+
+
+def _has_marks(transaction: Transaction, row: LedgerRow, batch: Batch) -> bool:
+    """Whether the database has what each producer wrote into a batch."""
+    return all(
+        transaction.read_mark(row, producer, batch.link.incarnation) >= mark for producer, mark in batch.marks.items()
+    )
 
 
 def _write(

@@ -52,7 +52,9 @@ local function acknowledge(keys, args)
     forget_silent_lanes(header, lanes, now)
   end
   redis.call('UNLINK', batch, batch_lanes)
-  redis.call('HINCRBY', header, 'sealed_fields', -tonumber(size))
+  if size ~= '0' then -- a fence; and -0 is no integer to Redis 7.0
+    redis.call('HINCRBY', header, 'sealed_fields', '-' .. size)
+  end
   if args[2] ~= '' then
     local ledger, commit = unpack(redis.call('HMGET', header, 'ledger', 'commit'))
     if ledger ~= args[2] or tonumber(commit) < tonumber(args[3]) then

@@ -77,7 +77,7 @@ local function confirmed(keys, args)
   if replid ~= current_replid() then
     return {'NEW'}
   end
-  return {'OK', incarnation, redis.call('HGET', keys[2], args[1] .. ':confirmed') or '0'}
+  return {'OK', incarnation, string.match(redis.call('HGET', keys[2], args[1] .. ':confirmed') or '0', '^%d+')}
 end
 
 redis.register_function{function_name = 'wb1_confirmed', callback = confirmed, flags = {'no-writes'}}
