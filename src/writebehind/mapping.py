@@ -122,6 +122,8 @@ class BoundCounter:
     mapping: CounterMapping
     keys: KeyCodec
     amounts: Amounts
+    value_prefix: bytes = b""
+    """Keeps the cached values of a namespace that was asked for apart from those of others on the same cache."""
 
     @property
     def name(self) -> str:
@@ -139,8 +141,9 @@ class BoundCounter:
         }
 
     def value_key(self, key_field: bytes) -> bytes:
-        """The cache's key of the running total, for example ``b"videos:123:likes"``."""
-        return b"%s:%s:%s" % (self.mapping.table.encode(), key_field, self.mapping.column.encode())
+        """The cache's key of the running total: ``videos:123:likes``, with a namespace ``shop:videos:123:likes``."""
+        mapping = self.mapping
+        return b"%s%s:%s:%s" % (self.value_prefix, mapping.table.encode(), key_field, mapping.column.encode())
 
 
 def bind_counter(mapping: CounterMapping, shape: TableShape | None) -> BoundCounter:

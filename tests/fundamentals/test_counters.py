@@ -284,3 +284,25 @@ def test_using_it_before_open_says_so(valkey: TemporaryValkey, videos) -> None:
     likes = wb.counter("videos.likes")
     with pytest.raises(NotOpen, match="with"):
         likes.add(1)
+
+
+def test_namespaces_on_one_cache_do_not_see_each_other(valkey: TemporaryValkey, videos) -> None:
+    first = WriteBehind(cache=valkey.url, database=videos.url, namespace="first")
+    second = WriteBehind(cache=valkey.url, database=videos.url, namespace="second")
+    ours, theirs = first.counter("videos.likes"), second.counter("videos.likes")
+    with first, second:
+        assert ours.incr(7, 5) == 5
+        assert theirs.get(7) == 0
+        first.flush(timeout=30)
+        second.flush(timeout=30)
+    assert videos.likes(7) == 5
+
+
+def test_an_ignored_amount_leaves_the_cached_total_too(valkey: TemporaryValkey, videos) -> None:
+    wb = WriteBehind(cache=valkey.url, database=videos.url)
+    likes = wb.counter("videos.likes", missing="ignore")
+    with wb:
+        assert likes.incr(999, 4) == 4
+        wb.flush(timeout=30)
+        assert likes.get(999) == 0
+    assert videos.run("SELECT * FROM writebehind_dead_letters") == []

@@ -410,5 +410,5 @@ class ExactlyOnce(RuleBasedStateMachine):
             assert self.ledger.rows[name] == (0 if was_refused else 1), name
 
 
-ExactlyOnce.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+ExactlyOnce.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 test_every_write_is_applied_exactly_once = ExactlyOnce.TestCase

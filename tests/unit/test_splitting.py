@@ -144,10 +144,11 @@ def test_missing_rows_are_reported_once_although_rows_around_them_are_bad() -> N
     ]
 
 
-def test_missing_rows_of_a_counter_that_ignores_them_are_not_reported() -> None:
+def test_missing_rows_of_a_counter_that_ignores_them_are_told_apart() -> None:
     likes = counter("likes", "ignore")
     change = CounterRows((likes,), [(1,), (2,)], [[10, 20]])
-    assert write(FakeTransaction(missing=frozenset({2})), change).unwritten == []
+    (ignored,) = write(FakeTransaction(missing=frozenset({2})), change).unwritten
+    assert (ignored.row, ignored.reason) == ((2,), "ignored")
 
 
 def test_an_error_that_is_no_rows_fault_ends_the_flush() -> None:

@@ -132,7 +132,7 @@ class AsyncWriteBehind:
             self._runtime = self._tasks = self._links = None
             return
         try:
-            sent = await tasks.run(runtime.client.send_all(time.monotonic() + runtime.settings.drain_timeout_s))
+            sent = await tasks.run(runtime.leave())
             await asyncio.to_thread(runtime.stop_worker)
         finally:
             await self._end()

@@ -156,7 +156,7 @@ class WriteBehind:
                 self._runtime = self._threads = None
                 return
             try:
-                sent = threads.run(runtime.client.send_all(time.monotonic() + runtime.settings.drain_timeout_s))
+                sent = threads.run(runtime.leave())
                 runtime.stop_worker()
             finally:
                 self._end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -70,7 +70,8 @@ def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
         database = open_database(url)
         try:
             prepare_database(settings, database)
-            counters = tuple(_bind(database, each) for each in declared)
+            prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
+            counters = tuple(replace(_bind(database, each), value_prefix=prefix) for each in declared)
             for counter in counters:
                 _declare(database, namespace, counter)
         finally:

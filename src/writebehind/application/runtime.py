@@ -97,6 +97,11 @@ class Runtime:
             if embedded.server_pid != before:
                 self._observe(EmbeddedCacheRestarted(str(why)))
 
+    def leave(self) -> Procedure[bool]:
+        """Bring what only this process has into the cache, within ``drain_timeout``; False where that failed."""
+        deadline = self._clock.monotonic() + self.settings.drain_timeout_s
+        return self.client.leave(partial(self.flush, deadline, FlushReport()), deadline)
+
     def flush(self, deadline: float, report: FlushReport) -> None:
         """Flush everything that is in the cache now; what is done is added to ``report``. Waits for the database.
 

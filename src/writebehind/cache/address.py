@@ -41,12 +41,11 @@ class Address:
             parse_url(known)
             parts = urlsplit(known)
             port = parts.port or 6379
-        except ValueError as error:
-            # The reason may quote the URL, and with it a password.
+        except ValueError:
             raise ConfigurationError(
                 "the cache URL has parts that are not understood",
                 why="its port, database number or options are not valid",
                 fix="Write redis://[USER:PASSWORD@]HOST:PORT/DATABASE.",
-            ) from (None if "@" in url else error)
+            ) from None  # the reason quotes parts of the URL, and with them perhaps a password
         shown = f"unix://{parts.path}" if scheme == "unix" else f"{scheme}://{parts.hostname or 'localhost'}:{port}"
         return cls(known, shown)

@@ -92,6 +92,21 @@ class Client:
                     return False
         return True
 
+    def leave(self, flush_now: Callable[[], None], deadline: float) -> Procedure[bool]:
+        """Bring what only this process has into the cache before it goes; False where that did not succeed.
+
+        After a rollback of the cache that takes a flush: what was lost is known only then.
+        """
+        if not any(delivery.partition.lane.unsettled for delivery, _ in self._kept):
+            return (yield from self.send_all(deadline))
+        try:
+            yield from self.flush(flush_now, deadline)
+        except WriteBehindError as error:
+            for delivery, _ in self._kept:
+                delivery.partition.lane.hindrance = error
+            return False
+        return (yield from self.send_all(deadline))
+
     def flush(self, flush_now: Callable[[], None], deadline: float) -> Procedure[None]:
         """Bring everything that this producer has written into the database.
 
@@ -100,6 +115,7 @@ class Client:
         :raises FlushTimeout: the deadline passed first.
         """
         while True:
+            settlements = self._settlements()
             if not (yield from self.send_all(deadline)):
                 raise FlushTimeout(
                     "the flush did not end within its timeout",
@@ -114,5 +130,9 @@ class Client:
                 if delivery.partition.lane.unsettled:
                     unsettled = True
                     yield from settle(delivery.partition, database, self._observe)
-            if not unsettled:
+            # Others settle too: what they queued again since may have missed this round.
+            if not unsettled and settlements == self._settlements():
                 return
+
+    def _settlements(self) -> int:
+        return sum(delivery.partition.lane.settlements for delivery, _ in self._kept)

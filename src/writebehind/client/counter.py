@@ -79,8 +79,8 @@ class Counter(Generic[Number]):
         """Add an amount, which may be negative. One write; never reads the database."""
         level = self._levels.level(ack)
         flows, threads = self._world()
-        if level == "local":
-            threads.kick(flows.add_local(key, amount))
+        if level == "local" and (source := flows.add_local(key, amount)) is not None:
+            threads.kick(source)
             return
         deadline = self._levels.deadline(timeout)
         write = flows.begin(key, amount, watch=level == "database")
@@ -150,8 +150,8 @@ class AsyncCounter(Generic[Number]):
         """Add an amount, which may be negative. One write; never reads the database."""
         level = self._levels.level(ack)
         flows, tasks = self._world()
-        if level == "local":
-            tasks.kick(flows.add_local(key, amount))
+        if level == "local" and (source := flows.add_local(key, amount)) is not None:
+            tasks.kick(source)
             return
         deadline = self._levels.deadline(timeout)
         write = flows.begin(key, amount, watch=level == "database")

@@ -93,11 +93,16 @@ class CounterFlows(Generic[Number]):
 
     # Writing
 
-    def add_local(self, key: Key, amount: int | Decimal) -> Delivery:
-        """Put a write into this process's buffer; whoever performs kicks the returned source."""
-        field = self.counter.keys.encode(key)
+    def add_local(self, key: Key, amount: int | Decimal) -> Delivery | None:
+        """Put a write into this process's buffer; whoever performs kicks the returned source.
+
+        None where the buffer is full: the write has to wait like any other then.
+        """
+        field, units = self.counter.keys.encode(key), self.units(amount)
         delivery = self.delivery_of(field)
-        delivery.partition.lane.join(field, self.units(amount), local=True)
+        if not delivery.partition.lane.has_room_for_local_writes:
+            return None
+        delivery.partition.lane.join(field, units, local=True)
         return delivery
 
     def begin(self, key: Key, amount: int | Decimal, *, negated: bool = False, watch: bool = False) -> Write:
@@ -188,7 +193,7 @@ class CounterFlows(Generic[Number]):
             f"the outcome of the write to the key {write.key!r} of {self.counter.name!r} is not known yet",
             why=why,
             fix="This process keeps it and settles it by itself: do not write it again.",
-            token=f"{partition.label} {lane.producer} {lane.incarnation} {write.group.sequence}",
+            token=f"{partition.label} {lane.producer} {write.group.incarnation} {write.group.sequence}",
         )
 
     def _total_unavailable(self, key: Key, why: str) -> TotalUnavailable:
@@ -202,23 +207,33 @@ class CounterFlows(Generic[Number]):
         """Have the batch flushed now, and wait until the database has the write's group."""
         group, partition = write.group, write.delivery.partition
         lane = partition.lane
-        while not group.confirmed:
-            if time.monotonic() >= deadline:
-                raise self._unknown(write, str(lane.hindrance or "the database has not confirmed it"))
+        while True:
             try:
-                yield from self._flush_desk.flush(deadline)
-                yield from refresh(write.delivery)
+                if not group.confirmed:
+                    yield from self._flush_desk.flush(deadline)
+                    yield from refresh(write.delivery)
                 if lane.unsettled:
                     yield from settle(partition, self._database, self._observe)
+                if group.confirmed:
+                    yield from self._raise_dead_letter(write)
+                    return
+            except (DeadLettered, DurabilityUnknown):
+                raise
             except WriteBehindError as error:
-                if not error.retryable:
-                    raise
+                # The cache has the write, so that this is no failure of it; only its way into the database is open.
                 lane.hindrance = error
-            if not group.confirmed:
-                yield from pause(CONFIRM_AGAIN_AFTER_S)
-        if not group.birth:
+                if not error.retryable:
+                    raise self._unknown(write, str(error)) from error
+            if time.monotonic() >= deadline:
+                raise self._unknown(write, str(lane.hindrance or "the database has not confirmed it"))
+            yield from pause(CONFIRM_AGAIN_AFTER_S)
+
+    def _raise_dead_letter(self, write: Write) -> Procedure[None]:
+        """Tell the caller where the write's batch is in the database, and its row has nothing of it."""
+        if not write.group.birth:
             raise self._unknown(write, "it is in the database, as a row or as a dead letter")
-        letters = yield from ask_database(partial(self._database.dead_letters, partition.name, [group.birth]))
+        name = write.delivery.partition.name
+        letters = yield from ask_database(partial(self._database.dead_letters, name, [write.group.birth]))
         for letter in letters:
             if letter.key == write.field.decode():
                 raise DeadLettered(

@@ -40,6 +40,7 @@ class WriteGroup:
         "error",
         "executed_maybe",
         "fields_open",
+        "incarnation",
         "is_replay",
         "local",
         "parts",
@@ -63,6 +64,7 @@ class WriteGroup:
         self.solo = solo
         self.writes = 0
         self.sequence = 0
+        self.incarnation = ""
         self.executed_maybe = False
         self.resolved = False
         self.confirmed = False

@@ -30,6 +30,10 @@ RingFull = str
 """``block``, ``refuse`` or ``release``: what a write meets when the ring is full."""
 
 
+LOCAL_GROUPS = 64
+"""How many groups may wait before a write with ``ack="local"`` waits like any other: 64,000 keys at the most."""
+
+
 @dataclass(frozen=True, slots=True)
 class RingBounds:
     """How much a producer keeps for replay, per partition, and what happens beyond it."""
@@ -76,6 +80,8 @@ class Lane:
         self.old: list[OldLane] = []
         self.hindrance: WriteBehindError | None = None
         """Why groups do not get through at present; what a timeout reports as its cause."""
+        self.settlements = 0
+        """How often groups left an old lane: what they hold may wait to be sent again since then."""
         self.released_groups = 0
         self.lost_local_writes = 0
         self._bounds = bounds
@@ -166,6 +172,7 @@ class Lane:
                     continue
                 self._sequence += 1
                 group.sequence = self._sequence
+                group.incarnation = self.incarnation
                 self._flying = group
                 return group
             return None
@@ -228,6 +235,7 @@ class Lane:
         old = self._old_lane_of(flight)
         if old is None:
             return False
+        self.settlements += 1
         old.groups = [group for group in old.groups if group is not flight.group]
         self._old_groups -= 1
         if not old.groups:
@@ -404,6 +412,13 @@ class Lane:
         """Whether an old lane's end is not known yet."""
         return bool(self.old)
 
+    @property
+    def has_room_for_local_writes(self) -> bool:
+        """Whether a write that nobody waits for may join: while the cache is away, or the ring is full, what
+        waits must not grow without bound.
+        """
+        return len(self._waiting) < LOCAL_GROUPS
+
     def has_unsent_acknowledged_writes(self) -> bool:
         """Whether a read must wait to see this process's own writes: local ones, and those written again."""
         with self._lock:
@@ -460,6 +475,7 @@ class Lane:
         with self._lock:
             if old not in self.old:
                 return 0, 0  # another thread was first
+            self.settlements += 1
             self.old.remove(old)
             self._old_groups -= len(old.groups)
             again: list[WriteGroup] = []

@@ -15,7 +15,9 @@ from writebehind.values import Row
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """What one counter could not add to one row, and why. ``sqlstate`` is '' for a missing row."""
+    """What one counter could not add to one row, and why: ``row_refused``, ``missing_row``, or ``ignored`` where
+    the mapping drops amounts of missing rows. ``sqlstate`` is '' for a missing row.
+    """
 
     counter: BoundCounter
     row: Row
@@ -97,8 +99,9 @@ def _try(transaction: Transaction, change: CounterRows, outcome: WriteOutcome) -
     for index in written.missing:
         for counter, amounts in zip(change.counters, change.amounts, strict=True):
             amount = amounts[index]
-            if amount is not None and counter.mapping.missing == "dead_letter":
+            if amount is not None:
+                reason = "ignored" if counter.mapping.missing == "ignore" else "missing_row"
                 outcome.unwritten.append(
-                    Unwritten(counter, change.rows[index], amount, "missing_row", "the row does not exist", "")
+                    Unwritten(counter, change.rows[index], amount, reason, "the row does not exist", "")
                 )
     return None

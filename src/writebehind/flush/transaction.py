@@ -19,6 +19,7 @@ from writebehind.observe import (
 )
 from writebehind.values import partition_of
 
+IGNORED = "ignored"
 LOST_BRANCH = "the database's history does not continue with this batch"
 
 
@@ -57,13 +58,15 @@ def apply_batches(
                 if link.incarnation == batch.incarnation and not link.is_fence:
                     fence_anew.append(batch.task)
             case Verdict.ACKNOWLEDGE:
+                # Whoever applied it may have died before it told the cache which totals are not right any more.
+                forget[name] = tuple(batch.task.counter.value_key(field) for field in batch.amounts)
                 if not _has_marks(transaction, row, batch):
                     not_confirmed.add(link.identity)  # it was quarantined before, by a worker that died then
         acknowledge.append(batch)
     if apply:
         outcome = _write(transaction, apply, ledger, observe)
         report.rows, report.statements = outcome.rows, outcome.statements
-        report.dead_letters = len(outcome.unwritten)
+        report.dead_letters = sum(unwritten.reason != IGNORED for unwritten in outcome.unwritten)
         for unwritten in outcome.unwritten:
             field = unwritten.counter.keys.encode(unwritten.row)
             batch = _batch_of(apply, unwritten, field)
@@ -100,9 +103,10 @@ def _write(
     table = batches[0].task.counter.mapping.table
     outcome = write_rows(transaction, merge(batches))
     observe(RowsWritten(table, outcome.rows, outcome.statements))
-    if outcome.unwritten:
-        transaction.add_dead_letters([_letter(batches, ledger, unwritten) for unwritten in outcome.unwritten])
-        observe(DeadLettersWritten(table, len(outcome.unwritten)))
+    letters = [_letter(batches, ledger, each) for each in outcome.unwritten if each.reason != IGNORED]
+    if letters:
+        transaction.add_dead_letters(letters)
+        observe(DeadLettersWritten(table, len(letters)))
     return outcome
 
 
