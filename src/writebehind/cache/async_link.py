@@ -61,17 +61,25 @@ class AsyncLink:
         was_connected = connection.is_connected
         try:
             try:
-                await connection.connect()
-                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                await self._connect_and_send(command)
             except (redis.RedisError, OSError):
                 await connection.disconnect(nowait=True)
                 if not was_connected:
                     raise
-                await connection.connect()
-                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                await self._connect_and_send(command)
         except (redis.RedisError, OSError) as error:
             await connection.disconnect(nowait=True)
             raise not_executed(error, self.address.shown) from error
+
+    async def _connect_and_send(self, command: Sequence[Any]) -> None:
+        connection: Any = self._connection
+        await connection.connect()
+        transport = connection._writer.transport
+        try:
+            await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+        except BaseException:
+            transport.abort()  # closed in order, it would still send what it has buffered, to be executed later
+            raise
 
     async def close(self) -> None:
         """Close the connection; the next call would open it again."""

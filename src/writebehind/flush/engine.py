@@ -35,8 +35,9 @@ from writebehind.observe import (
 
 LOOKS_BEFORE_RESTORED = 3
 """How often a commit number behind the cache's is read again before the database counts as restored."""
-FENCES_BEFORE_STOP = 3
-"""How many lost branches in the present incarnation, one after the other, stop a partition."""
+LOST_BRANCHES_BEFORE_STOP = 3
+LOST_BRANCHES_WITHIN_S = 3600.0
+"""How many lost branches in the present incarnation, within how long, stop a partition until a restart."""
 
 
 class Engine:
@@ -48,7 +49,9 @@ class Engine:
         self._clock = clock
         self._observe = observe
         self._batch_fields = batch_fields
-        self._lost_branches: dict[PartitionName, int] = {}
+        self._lost_branches: dict[PartitionName, list[float]] = {}
+        self._stopped: dict[PartitionName, PartitionStopped] = {}
+        self._incidents: set[tuple[PartitionName, str]] = set()
 
     def step(self, tasks: Sequence[Task]) -> FlushReport | None:
         """Take the front batch of each partition of one table to its end; None where nothing waits.
@@ -90,6 +93,8 @@ class Engine:
         stopped: PartitionStopped | None = None
         for task in tasks:
             try:
+                if task.name in self._stopped:
+                    raise self._stopped[task.name]
                 batch = self._front(cache, task, heads[task.name])
             except PartitionStopped as error:
                 stopped = error
@@ -155,9 +160,12 @@ class Engine:
             "ledger_in_database": known.ledger_identity,
             "ledger_in_cache": reply.ledger,
         }
-        with self._database.transaction() as transaction:
-            rows = transaction.lock_partitions([task.name])
-            transaction.add_incident(rows[0], "database_restored", detail)
+        incident = (task.name, f"{reply.ledger} {reply.commit}")
+        if incident not in self._incidents:
+            with self._database.transaction() as transaction:
+                rows = transaction.lock_partitions([task.name])
+                transaction.add_incident(rows[0], "database_restored", detail)
+            self._incidents.add(incident)
         raise PartitionStopped(
             f"{task.label} is stopped: the database is older than what it had acknowledged",
             why=f"the cache knows commit {reply.commit} of ledger {reply.ledger[:8]}, the database shows "
@@ -192,7 +200,6 @@ class Engine:
     def _tell(self, verdicts: Verdicts) -> None:
         for batch in verdicts.applied:
             link = batch.link
-            self._lost_branches.pop(batch.task.name, None)
             self._observe(BatchApplied(batch.task.label, link.identity, link.writes, len(batch.amounts)))
         for batch in verdicts.quarantined:
             self._observe(BatchQuarantined(batch.task.label, batch.link.identity, batch.link.writes, LOST_BRANCH))
@@ -216,13 +223,17 @@ class Engine:
 
     def _fence_anew(self, cache: CacheLink, task: Task) -> None:
         """A lost branch in the present incarnation: what follows it is lost too, unless a fence comes between."""
-        lost = self._lost_branches[task.name] = self._lost_branches.get(task.name, 0) + 1
-        if lost >= FENCES_BEFORE_STOP:
-            raise PartitionStopped(
-                f"{task.label} is stopped: batch after batch does not continue the database's history",
+        now = self._clock.monotonic()
+        recent = [moment for moment in self._lost_branches.get(task.name, ()) if now - moment < LOST_BRANCHES_WITHIN_S]
+        self._lost_branches[task.name] = [*recent, now]
+        if len(recent) + 1 >= LOST_BRANCHES_BEFORE_STOP:
+            self._stopped[task.name] = PartitionStopped(
+                f"{task.label} is stopped: again and again a batch does not continue the database's history",
                 why="two caches probably feed one ledger",
-                fix="Give each cache its own namespace=; see writebehind_incidents for what was put aside.",
+                fix="Give each cache its own namespace=, then restart the worker; writebehind_incidents and "
+                "writebehind_dead_letters have what was put aside.",
             )
+            raise self._stopped[task.name]
         sealed = cache.execute(
             calls.seal(
                 task.keys,
