@@ -32,8 +32,9 @@ from writebehind.chain import ANY_PARENT, ROOT, Link, Standing, Verdict, judge
 from writebehind.client.delivery import Delivery, DeliverySettings
 from writebehind.client.flows import refresh
 from writebehind.client.groups import WriteGroup
-from writebehind.client.lane import Lane, RingBounds
+from writebehind.client.lane import Lane
 from writebehind.client.partition import Partition
+from writebehind.client.ring import RingBounds
 from writebehind.databases.contract import PartitionName
 from writebehind.errors import BufferFull, CacheUnavailable
 from writebehind.mapping import BoundCounter, CounterMapping
@@ -399,11 +400,11 @@ class ExactlyOnce(RuleBasedStateMachine):
                 self.work(cache, self.ledger.head, acknowledges=True)
             self.settle()
             self.ask_how_far_the_database_is()
-            if self.lane.is_idle and not self.lane.ring_groups:
+            if self.lane.is_idle and not self.lane.ring.groups:
                 break
         assert self.lane.is_idle
         assert not self.lane.unsettled
-        assert (self.lane.ring_groups, self.lane.ring_size_bytes) == (0, 0)
+        assert (self.lane.ring.groups, self.lane.ring.size_bytes) == (0, 0)
         for group, name, _ in self.writes:
             was_refused = name in self.taken_back or name in group.refused or group.error is not None
             assert group.resolved or name in self.taken_back

@@ -7,7 +7,8 @@ import pytest
 from writebehind.cache.calls import Refused, Written
 from writebehind.cache.replies import NotExecuted
 from writebehind.client.groups import GROUP_FIELDS, WriteGroup
-from writebehind.client.lane import Flight, Lane, RingBounds
+from writebehind.client.lane import Flight, Lane
+from writebehind.client.ring import RingBounds
 from writebehind.errors import BufferFull, CacheUnavailable
 from writebehind.values import INT64_MAX, INT64_MIN
 
@@ -235,7 +236,7 @@ def test_a_carrier_that_was_interrupted_leaves_its_group_to_another() -> None:
     lane.written(flight, answer(confirmed=1))  # whatever the first one still says is not heard
     assert not group.resolved
     lane.written(again, answer())
-    assert (lane.ring_groups, group.resolved) == (1, True)
+    assert (lane.ring.groups, group.resolved) == (1, True)
 
 
 def test_a_carrier_interrupted_after_the_answer_leaves_the_next_group_alone() -> None:
@@ -266,7 +267,7 @@ def test_a_group_of_which_everything_was_refused_is_done() -> None:
     lane.refused(send(lane), Refused(0, {0: "MISSING"}))
     assert group.resolved
     assert lane.is_idle
-    assert lane.ring_groups == 0
+    assert lane.ring.groups == 0
 
 
 def test_a_local_write_that_was_refused_among_others_is_tried_alone_then_counted_as_lost() -> None:
@@ -310,11 +311,11 @@ def test_one_caller_of_the_next_group_is_woken_to_lead() -> None:
 def test_the_ring_keeps_a_group_until_the_database_has_it() -> None:
     lane = new_lane()
     first, second = write(lane), write(lane)
-    assert (lane.ring_groups, first.confirmed) == (2, False)
+    assert (lane.ring.groups, first.confirmed) == (2, False)
     lane.confirm(1, "i1")
-    assert (lane.ring_groups, first.confirmed, second.confirmed) == (1, True, False)
+    assert (lane.ring.groups, first.confirmed, second.confirmed) == (1, True, False)
     lane.confirm(2, "i1")
-    assert (lane.ring_groups, lane.ring_size_bytes) == (0, 0)
+    assert (lane.ring.groups, lane.ring.size_bytes) == (0, 0)
 
 
 def test_an_answer_tells_how_far_the_database_is() -> None:
@@ -323,7 +324,7 @@ def test_an_answer_tells_how_far_the_database_is() -> None:
     lane.join(b"1", 1)
     lane.written(send(lane), answer(confirmed=1))
     assert first.confirmed
-    assert lane.ring_groups == 1
+    assert lane.ring.groups == 1
 
 
 def test_a_confirmation_of_another_incarnation_says_nothing() -> None:
@@ -336,7 +337,7 @@ def test_a_confirmation_of_another_incarnation_says_nothing() -> None:
 def test_a_full_ring_lets_nothing_fly_until_the_database_confirms() -> None:
     lane = new_lane(groups=2)
     write(lane)
-    assert lane.ring_is_half_full
+    assert lane.ring.is_half_full
     write(lane)
     lane.join(b"1", 1)
     assert lane.take() is None
@@ -358,9 +359,9 @@ def test_a_full_ring_can_release_its_oldest_group() -> None:
     lane = new_lane(groups=2, when_full="release")
     for _ in range(5):
         write(lane)
-    assert (lane.ring_groups, lane.released_groups) == (2, 3)
+    assert (lane.ring.groups, lane.ring.released_groups) == (2, 3)
     lane.confirm(5, "i1")
-    assert (lane.ring_groups, lane.ring_size_bytes) == (0, 0)
+    assert (lane.ring.groups, lane.ring.size_bytes) == (0, 0)
 
 
 def test_a_ring_is_full_by_its_size_too() -> None:
@@ -419,11 +420,11 @@ def test_a_late_answer_is_the_callers_and_what_it_acknowledged_is_settled_like_t
     lane.written(late, answer(confirmed=1))
     assert (late.group.resolved, late.group.confirmed) == (True, False)
     lane.written(present, answer())
-    assert (lane.ring_groups, lane.unsettled) == (2, True)
+    assert (lane.ring.groups, lane.unsettled) == (2, True)
     lane.settled(lane.old[0], 0)
     assert waiting(lane) == [{b"1": 1}]
     lane.confirm(2, "i2")
-    assert (lane.ring_groups, lane.ring_size_bytes) == (0, 0)
+    assert (lane.ring.groups, lane.ring.size_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("certainly_not", ["not_executed", "put_back"])
@@ -493,7 +494,7 @@ def test_what_is_said_of_a_group_after_it_was_settled_is_not_heard(late_report: 
     assert (again.group, late.group.resolved, late.group.executed_maybe) == (late.group, False, True)
     assert lane.resume() is None
     lane.written(again, answer())
-    assert (late.group.resolved, late.group.error, lane.ring_groups) == (True, None, 2)
+    assert (late.group.resolved, late.group.error, lane.ring.groups) == (True, None, 2)
 
 
 def test_two_threads_that_settle_at_once_settle_once() -> None:
@@ -558,10 +559,10 @@ def test_settling_writes_again_what_is_above_the_mark(mark: int, again: dict[byt
     lane = new_lane()
     groups = [write(lane, b"%d" % number, number) for number in (1, 2, 3)]
     lane.move_to("i2", leaving="i1")
-    assert lane.ring_groups == 3
+    assert lane.ring.groups == 3
     assert lane.settled(lane.old[0], mark) == (min(mark, 3), 3 - min(mark, 3))
     assert [group.confirmed for group in groups] == [number <= mark for number in (1, 2, 3)]
-    assert (lane.ring_groups, lane.ring_size_bytes, lane.unsettled) == (0, 0, False)
+    assert (lane.ring.groups, lane.ring.size_bytes, lane.unsettled) == (0, 0, False)
     assert lane.has_unsent_acknowledged_writes() is bool(again)
     assert waiting(lane) == ([again] if again else [])
 
@@ -620,7 +621,7 @@ def test_a_watched_group_is_written_again_as_itself_and_keeps_its_totals() -> No
     lane.written(flight, answer())
     assert (group.total_of(b"1", place), group.totals_unknown) == (12, False)
     lane.confirm(1, "i2")
-    assert (group.confirmed, lane.ring_groups, lane.ring_size_bytes) == (True, 0, 0)
+    assert (group.confirmed, lane.ring.groups, lane.ring.size_bytes) == (True, 0, 0)
 
 
 def test_a_read_waits_for_local_writes_and_for_those_written_again() -> None:

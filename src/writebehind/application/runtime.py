@@ -16,7 +16,7 @@ from writebehind.client.delivery import Delivery, DeliverySettings
 from writebehind.client.effects import Procedure, ask_cache, ask_database
 from writebehind.client.flows import CounterFlows
 from writebehind.client.flushing import FlushDesk
-from writebehind.client.lane import RingBounds
+from writebehind.client.ring import RingBounds
 from writebehind.clock import Clock
 from writebehind.databases import open_database
 from writebehind.databases.contract import PartitionName

@@ -12,8 +12,9 @@ from writebehind.client.delivery import Delivery, DeliverySettings
 from writebehind.client.effects import Procedure, ask_cache, ask_database, await_news
 from writebehind.client.flows import CounterFlows, refresh
 from writebehind.client.flushing import FlushDesk
-from writebehind.client.lane import Lane, RingBounds
+from writebehind.client.lane import Lane
 from writebehind.client.partition import Partition
+from writebehind.client.ring import RingBounds
 from writebehind.client.settling import settle
 from writebehind.databases.contract import Database, PartitionName
 from writebehind.errors import FlushTimeout, WriteBehindError
@@ -75,9 +76,9 @@ class Client:
                 if lane.unsettled:
                     busy = True
                     yield from settle(delivery.partition, database, self._observe)
-                if lane.ring_groups:
+                if lane.ring.groups:
                     busy = True
-                    if lane.ring_is_half_full:
+                    if lane.ring.is_half_full:
                         yield from ask_cache(calls.ask_for_flush(delivery.partition.keys))
                     yield from refresh(delivery)
             except WriteBehindError as error:
@@ -125,7 +126,7 @@ class Client:
             yield from ask_database(flush_now)
             unsettled = False
             for delivery, database in self._kept:
-                if delivery.partition.lane.ring_groups:
+                if delivery.partition.lane.ring.groups:
                     yield from refresh(delivery)
                 if delivery.partition.lane.unsettled:
                     unsettled = True

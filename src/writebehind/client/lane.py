@@ -19,28 +19,16 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from writebehind.cache.calls import Refused, Written
 from writebehind.client.groups import WriteGroup
-from writebehind.errors import BufferFull, SumOutOfRange, ValueRefused, WriteBehindError
-
-RingFull = str
-"""``block``, ``refuse`` or ``release``: what a write meets when the ring is full."""
-
+from writebehind.client.replays import merged
+from writebehind.client.ring import Ring, RingBounds
+from writebehind.errors import SumOutOfRange, ValueRefused, WriteBehindError
 
 LOCAL_GROUPS = 64
 """How many groups may wait before a write with ``ack="local"`` waits like any other: 64,000 keys at the most."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingBounds:
-    """How much a producer keeps for replay, per partition, and what happens beyond it."""
-
-    groups: int
-    size_bytes: int
-    when_full: RingFull
 
 
 @dataclass(slots=True, eq=False)
@@ -82,9 +70,8 @@ class Lane:
         """Why groups do not get through at present; what a timeout reports as its cause."""
         self.settlements = 0
         """How often groups left an old lane: what they hold may wait to be sent again since then."""
-        self.released_groups = 0
         self.lost_local_writes = 0
-        self._bounds = bounds
+        self.ring = Ring(partition, bounds)
         self._lock = threading.Lock()
         self._waiting: deque[WriteGroup] = deque()
         self._plain: WriteGroup | None = None
@@ -92,9 +79,6 @@ class Lane:
         self._flying: WriteGroup | None = None
         self._flight: Flight | None = None
         self._abandoned = False
-        self._ring: deque[WriteGroup] = deque()
-        self._ring_size_bytes = 0
-        self._old_groups = 0
         self._sequence = 0
         self._met: set[str] = set()
 
@@ -108,8 +92,8 @@ class Lane:
         :raises BufferFull: the ring is full and the policy is to refuse.
         """
         with self._lock:
-            if self._bounds.when_full == "refuse" and self._ring_is_full():
-                raise self._ring_full_error()
+            if self.ring.refuses:
+                raise self.ring.full_error()
             group = self._totals if want_total else self._plain
             if group is None or not group.accepts(field, units):
                 group = WriteGroup(want_totals=want_total)
@@ -158,8 +142,8 @@ class Lane:
         """The next group, with its sequence number, or None while one flies, none waits or the ring is full."""
         with self._lock:
             while self._flying is None and self._waiting:
-                if self._ring_is_full() and not self._release_oldest():
-                    self.hindrance = self._ring_full_error()
+                if not self.ring.make_room():
+                    self.hindrance = self.ring.full_error()
                     return None
                 group = self._waiting.popleft()
                 if group is self._plain:
@@ -237,7 +221,7 @@ class Lane:
             return False
         self.settlements += 1
         old.groups = [group for group in old.groups if group is not flight.group]
-        self._old_groups -= 1
+        self.ring.old_groups -= 1
         if not old.groups:
             self.old.remove(old)
         return True
@@ -262,10 +246,9 @@ class Lane:
                 group.set_totals(reply.totals)
             elif not group.totals:
                 group.totals_unknown = True
-            self._ring_size_bytes += group.size_bytes
+            self.ring.keep(group, of_old_lane=not is_present)
             if is_present:
-                self._ring.append(group)
-                self._confirm(reply.confirmed)
+                self.ring.confirm(reply.confirmed)
             self._resolve(group)
 
     def refused(self, flight: Flight, reply: Refused) -> None:
@@ -273,7 +256,7 @@ class Lane:
         group = flight.group
         with self._lock:
             if self._land(flight):
-                self._confirm(reply.confirmed)
+                self.ring.confirm(reply.confirmed)
             elif not self._leave_old_lane(flight):
                 return
             self.hindrance = None
@@ -364,48 +347,7 @@ class Lane:
         """The database has this lane up to ``sequence``."""
         with self._lock:
             if incarnation == self.incarnation:
-                self._confirm(sequence)
-
-    def _confirm(self, sequence: int) -> None:
-        ring = self._ring
-        while ring and ring[0].sequence <= sequence:
-            group = ring.popleft()
-            group.confirmed = True
-            self._ring_size_bytes -= group.size_bytes
-
-    def _ring_is_full(self) -> bool:
-        return self.ring_groups >= self._bounds.groups or self._ring_size_bytes >= self._bounds.size_bytes
-
-    def _release_oldest(self) -> bool:
-        """With the policy ``release``, let the oldest group fall back to its level without replay."""
-        if self._bounds.when_full != "release" or not self._ring:
-            return False
-        group = self._ring.popleft()
-        self._ring_size_bytes -= group.size_bytes
-        self.released_groups += 1
-        return True
-
-    def _ring_full_error(self) -> BufferFull:
-        return BufferFull(
-            f"the ring of {self.partition} is full",
-            why=f"{self.ring_groups} groups ({self._ring_size_bytes} bytes) are not yet in the database",
-            fix="Check that a worker runs and the database accepts its flushes; or raise ring_groups and ring_bytes.",
-        )
-
-    @property
-    def ring_groups(self) -> int:
-        """Groups kept for replay, those of old lanes included."""
-        return len(self._ring) + self._old_groups
-
-    @property
-    def ring_size_bytes(self) -> int:
-        """Their size in this process, about."""
-        return self._ring_size_bytes
-
-    @property
-    def ring_is_half_full(self) -> bool:
-        """Time to ask for a flush."""
-        return self.ring_groups * 2 >= self._bounds.groups or self._ring_size_bytes * 2 >= self._bounds.size_bytes
+                self.ring.confirm(sequence)
 
     @property
     def unsettled(self) -> bool:
@@ -449,7 +391,7 @@ class Lane:
             if leaving != self.incarnation or incarnation in self._met:
                 return
             self._met.add(incarnation)
-            groups = list(self._ring)
+            groups = self.ring.hand_over()
             flying, self._flying, self._flight = self._flying, None, None
             self._abandoned = False
             if flying is not None:
@@ -458,12 +400,11 @@ class Lane:
                 else:
                     flying.sequence = 0
                     self._waiting.appendleft(flying)
-            self._ring.clear()
             for old in self.old:
                 old.met_since.append(incarnation)
             if groups:
                 self.old.append(OldLane(self.incarnation, groups, [incarnation]))
-                self._old_groups += len(groups)
+                self.ring.old_groups += len(groups)
             self.incarnation = incarnation
             self._sequence = 0
 
@@ -477,11 +418,11 @@ class Lane:
                 return 0, 0  # another thread was first
             self.settlements += 1
             self.old.remove(old)
-            self._old_groups -= len(old.groups)
+            self.ring.old_groups -= len(old.groups)
             again: list[WriteGroup] = []
             for group in old.groups:
                 if group.resolved:
-                    self._ring_size_bytes -= group.size_bytes
+                    self.ring.size_bytes -= group.size_bytes
                 if group.sequence <= mark:
                     group.confirmed = True
                     if not group.resolved:
@@ -489,33 +430,9 @@ class Lane:
                         self._resolve(group)
                 else:
                     again.append(group)
-            for group in reversed(list(_merged(again))):
+            for group in reversed(list(merged(again))):
                 self._waiting.appendleft(group)
             return len(old.groups) - len(again), len(again)
-
-
-def _merged(groups: Iterable[WriteGroup]) -> Iterable[WriteGroup]:
-    """What is written again, in as few groups as hold it; groups that callers still wait for stay their own."""
-    replay: WriteGroup | None = None
-    for group in groups:
-        group.sequence = 0
-        group.executed_maybe = False
-        if not group.resolved or group.watched:
-            # Its totals are known, if it is only watched: a replay must not be refused for one.
-            group.want_totals = group.want_totals and not group.resolved
-            group.is_replay = group.resolved
-            group.resolved = False
-            yield group
-            continue
-        for name, units in group.amounts.items():
-            if replay is None or not replay.accepts(name, units):
-                if replay is not None:
-                    yield replay
-                replay = WriteGroup()
-                replay.is_replay = True
-            replay.add(name, units)
-    if replay is not None:
-        yield replay
 
 
 def refusal(code: str, mapping: str, key: object) -> ValueRefused:
