@@ -237,6 +237,18 @@ class ExactlyOnce(RuleBasedStateMachine):
             procedure = self.delivery.deliver(group)
             self.go_on(group, procedure, None)
 
+    @rule()
+    def send_all_and_be_answered(self) -> None:
+        """What happens nearly always; without it, chance would hardly ever get far."""
+        while (group := self.delivery.take()) is not None:
+            in_the_air = len(self.flying)
+            self.go_on(group, self.delivery.deliver(group), None)
+            while len(self.flying) > in_the_air:
+                group, procedure, call = self.flying.pop()
+                self.go_on(group, procedure, call.parse(self.here.execute(call.command)))
+            if self.lane.hindrance is not None:
+                return
+
     def go_on(self, group: WriteGroup, procedure: Generator[Any, Any, Any], result: Any) -> None:
         """Let a delivery run until it asks the cache; it is then in the air until ``answer`` and the like."""
         try:
@@ -349,6 +361,12 @@ class ExactlyOnce(RuleBasedStateMachine):
     def flush(self, data: st.DataObject, is_stale: bool, acknowledges: bool) -> None:
         cache = data.draw(st.sampled_from(self.caches))
         self.work(cache, self.stale_head if is_stale else self.ledger.head, acknowledges=acknowledges)
+
+    @rule(acknowledges_the_last=st.booleans())
+    def flush_what_waits_here(self, acknowledges_the_last: bool) -> None:
+        for _ in range(3):
+            self.work(self.here, self.ledger.head, acknowledges=True)
+        self.work(self.here, self.ledger.head, acknowledges=acknowledges_the_last)
 
     def work(self, cache: Cache, head: str, *, acknowledges: bool) -> None:
         if cache.entered != cache.replid:

@@ -214,6 +214,8 @@ def test_what_may_have_been_executed_flies_until_there_is_an_answer() -> None:
     assert again is not None
     assert (again.sequence, again.tried_before) == (1, True)
     lane.put_back(again, AWAY)  # this try was not executed, but the first one may have been
+    assert not lane.withdraw(group, b"1", 1, 0)
+    assert lane.take() is None
     assert lane.resume() is group
     assert not lane.withdraw(group, b"1", 1, 0)
 
