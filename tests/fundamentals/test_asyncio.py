@@ -84,7 +84,7 @@ async def test_misses_of_one_instant_are_one_statement(
     async with wb:
         shared_postgres.log_statements()
         before = len(shared_postgres.log_text())
-        await asyncio.gather(*[likes.get(n % 50 + 1) for n in range(500)])
+        await asyncio.gather(*[likes.get(n % 50 + 1, timeout=60) for n in range(500)])
         shared_postgres.log_statements(on=False)
         reads = [line for line in shared_postgres.log_text()[before:].splitlines() if "writebehind_partitions" in line]
         assert 1 <= len(reads) <= 3
