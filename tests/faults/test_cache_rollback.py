@@ -148,3 +148,20 @@ def test_a_write_in_flight_at_the_crash_is_settled(own_valkey: TemporaryValkey, 
         likes.add(1, timeout=30)
         wb.flush(timeout=30)
     assert videos.all_likes() == {1: 3}
+
+
+def test_a_total_that_nobody_waits_for_any_more_is_written_all_the_same(own_valkey: TemporaryValkey, videos) -> None:
+    """Its cached value is gone when it is sent again; the write was promised to be settled, without its total."""
+    wb = WriteBehind(cache=own_valkey.url, database=videos.url)
+    likes = wb.counter("videos.likes")
+    with wb:
+        assert likes.incr(1) == 1
+        own_valkey.pause()
+        with pytest.raises(DurabilityUnknown):
+            likes.incr(1, timeout=0.2)
+        own_valkey.kill()
+        own_valkey.wipe()
+        own_valkey.start()
+        likes.add(2, timeout=30)
+        wb.flush(timeout=30)
+    assert videos.all_likes() == {1: 2, 2: 1}

@@ -184,6 +184,7 @@ class CounterFlows(Generic[Number]):
                 why=str(lane.hindrance or "other groups were on their way"),
                 fix="Nothing was written; write again.",
             )
+        lane.give_up(write.group, write.field, write.units)
         return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
 
     def _unknown(self, write: Write, why: str) -> DurabilityUnknown:

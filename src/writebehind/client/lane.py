@@ -129,6 +129,12 @@ class Lane:
                 self._discard(group)
             return True
 
+    def give_up(self, group: WriteGroup, field: bytes, units: int) -> None:
+        """Its caller was told that the outcome is not known, and waits no more: the lane settles it alone."""
+        with self._lock:
+            if not group.resolved and field not in group.refused:
+                group.add_local(field, units)
+
     def _discard(self, group: WriteGroup) -> None:
         self._waiting.remove(group)
         if group is self._plain:
@@ -265,7 +271,7 @@ class Lane:
                 group.refuse(fields[index], code)
             retried = [(name, units) for name, units in group.local.items() if name in group.refused]
             for name, units in retried:
-                self._refuse_local(group, name, units)
+                self._refuse_local(group, name, units, group.refused[name])
             group.executed_maybe = False
             if group.amounts:
                 self._waiting.appendleft(group)
@@ -273,10 +279,13 @@ class Lane:
             else:
                 self._resolve(group)
 
-    def _refuse_local(self, group: WriteGroup, name: bytes, units: int) -> None:
-        """Nobody waits for a local write: try it alone, and count it where even that is refused."""
+    def _refuse_local(self, group: WriteGroup, name: bytes, units: int, code: str) -> None:
+        """Nobody waits for this part of the group: try it alone, and count it where even that is refused.
+
+        Refused as MISSING, it needs nothing but to be written without a total.
+        """
         del group.local[name]
-        if group.solo:
+        if group.solo and code != "MISSING":
             self.lost_local_writes += 1
             return
         alone = WriteGroup(solo=True)
