@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from uuid import UUID
 
@@ -306,3 +307,24 @@ def test_an_ignored_amount_leaves_the_cached_total_too(valkey: TemporaryValkey, 
         wb.flush(timeout=30)
         assert likes.get(999) == 0
     assert videos.run("SELECT * FROM writebehind_dead_letters") == []
+
+
+def test_a_total_counts_what_this_process_buffered_before(valkey: TemporaryValkey, videos) -> None:
+    wb = WriteBehind(cache=valkey.url, database=videos.url)
+    likes = wb.counter("videos.likes")
+    wrong: list[int] = []
+
+    def count(video: int) -> None:
+        for expected in range(2, 202, 2):
+            likes.add(video, ack="local")
+            total = likes.incr(video)
+            if total != expected:
+                wrong.append(total)
+
+    with wb:
+        threads = [threading.Thread(target=count, args=(video,)) for video in range(1, 7)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []

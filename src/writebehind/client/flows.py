@@ -131,6 +131,12 @@ class CounterFlows(Generic[Number]):
     ) -> Procedure[Number]:
         """Write, and answer the exact total right after this write."""
         field, units = self.counter.keys.encode(key), self.units(amount, negated=negated)
+        delivery = self.delivery_of(field)
+        before = delivery.partition.lane.last_unsent_local()
+        while before is not None and not before.resolved:
+            # A total counts what this process wrote before; such groups are not the ones that totals share.
+            if not (yield from await_news(delivery, before, deadline)):
+                raise self._not_sent(delivery, key)
         for _ in range(TOTAL_TRIES):
             write = self._join(key, field, units, watch=until_database, want_total=True)
             yield from self._finish(write, deadline)
@@ -177,15 +183,20 @@ class CounterFlows(Generic[Number]):
     def _timed_out(self, write: Write) -> Exception:
         lane = write.delivery.partition.lane
         if lane.withdraw(write.group, write.field, write.units, write.place):
-            if isinstance(lane.hindrance, BufferFull):
-                return lane.hindrance
-            return CacheUnavailable(
-                f"the write to the key {write.key!r} of {self.counter.name!r} was not sent within its timeout",
-                why=str(lane.hindrance or "other groups were on their way"),
-                fix="Nothing was written; write again.",
-            )
+            return self._not_sent(write.delivery, write.key)
         lane.give_up(write.group, write.field, write.units)
         return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
+
+    def _not_sent(self, delivery: Delivery, key: Key) -> Exception:
+        """Nothing was written within the timeout, and nothing will be."""
+        hindrance = delivery.partition.lane.hindrance
+        if isinstance(hindrance, BufferFull):
+            return hindrance
+        return CacheUnavailable(
+            f"the write to the key {key!r} of {self.counter.name!r} was not sent within its timeout",
+            why=str(hindrance or "other groups were on their way"),
+            fix="Nothing was written; write again.",
+        )
 
     def _unknown(self, write: Write, why: str) -> DurabilityUnknown:
         partition = write.delivery.partition

@@ -376,6 +376,12 @@ class Lane:
             groups = (*self._waiting, self._flying) if self._flying else self._waiting
             return any(group.local or group.is_replay for group in groups)
 
+    def last_unsent_local(self) -> WriteGroup | None:
+        """The youngest group that is not yet answered and has writes that nobody waits for."""
+        with self._lock:
+            groups = (*self._waiting, self._flying) if self._flying else tuple(self._waiting)
+            return next((group for group in reversed(groups) if group.local), None)
+
     def last_unsent(self) -> WriteGroup | None:
         """The youngest group that is not yet answered."""
         with self._lock:
