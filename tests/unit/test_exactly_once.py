@@ -379,9 +379,10 @@ class ExactlyOnce(RuleBasedStateMachine):
         verdict = self.ledger.apply(front, head)
         if verdict is Verdict.LOOK_AGAIN or not acknowledges:
             return
-        cache.acknowledge(front, is_applied=self.ledger.has_marks(front))
-        if verdict is Verdict.QUARANTINE and front.link.incarnation == cache.incarnation and not front.link.is_fence:
+        is_applied = self.ledger.has_marks(front)
+        if not is_applied and front.link.incarnation == cache.incarnation and not front.link.is_fence:
             cache.enter(self.identity("b"), self.identity("f"), cache.incarnation)
+        cache.acknowledge(front, is_applied=is_applied)
 
     def identity(self, kind: str) -> str:
         self.identities += 1

@@ -68,10 +68,15 @@ class Engine:
             if not batches:
                 return None
             verdicts, report = self._apply(batches)
+            lost = [batch for batch in verdicts.acknowledge if batch.task in verdicts.fence_anew]
             for batch in verdicts.acknowledge:
+                if batch not in lost:
+                    self._acknowledge(cache, batch, verdicts)
+            for batch in lost:
+                # The fence comes first: were it gone from the queue, a kill in between would leave no sign of it,
+                # and its producers would never learn that they have to write again.
+                self._fence_anew(cache, batch.task)
                 self._acknowledge(cache, batch, verdicts)
-            for task in verdicts.fence_anew:
-                self._fence_anew(cache, task)
         report.seconds = self._clock.monotonic() - started
         return report
 

@@ -62,6 +62,8 @@ def apply_batches(
                 forget[name] = tuple(batch.task.counter.value_key(field) for field in batch.amounts)
                 if not _has_marks(transaction, row, batch):
                     not_confirmed.add(link.identity)  # it was quarantined before, by a worker that died then
+                    if link.incarnation == batch.incarnation:
+                        fence_anew.append(batch.task)
         acknowledge.append(batch)
     if apply:
         outcome = _write(transaction, apply, ledger, observe)
