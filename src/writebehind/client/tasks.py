@@ -39,10 +39,13 @@ class Tasks:
         """Cancel the tasks; what they carried stays in its lane."""
         if self._sweep is not None:
             self._sweep.cancel()
-        tasks = [*self._pumps.values(), *([self._keeper] if self._keeper else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = {*self._pumps.values(), *([self._keeper] if self._keeper else [])}
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # Again, until they have ended: a cancellation that meets a timeout on its way may be swallowed there.
+            ended, tasks = await asyncio.wait(tasks, timeout=0.2)
+            await asyncio.gather(*ended, return_exceptions=True)
 
     async def run(self, procedure: Procedure[T]) -> T:
         """Perform a procedure in this task."""
