@@ -260,8 +260,8 @@ def test_reading_what_was_never_declared_or_no_keys_at_all(bench: Any, database:
 
 def test_dead_letters_are_kept_with_their_cause(bench: Any, database: Any) -> None:
     row, other = bench.declared(0, 1)
-    letter = DeadLetter(row.row_id, "k'%s", "add", 2**63 - 1, "missing_row", "no row", "", "batch", "birth1")
-    strange = replace(letter, key="a\x00b\ud800", error="\x00", birth="birth2", amount=-5, sqlstate="22003")
+    letter = DeadLetter(row.row_id, "k'%s", "add", str(2**63 - 1), "missing_row", "no row", "", "batch", "birth1")
+    strange = replace(letter, key="a\x00b\ud800", error="\x00", birth="birth2", value="-5", sqlstate="22003")
     with database.transaction() as transaction:
         transaction.add_dead_letters([letter, strange])
         transaction.add_dead_letters([replace(letter, row_id=other.row_id)])
@@ -270,7 +270,7 @@ def test_dead_letters_are_kept_with_their_cause(bench: Any, database: Any) -> No
     assert database.dead_letters(row.name, ["birth1", "nobody"]) == [letter]
     assert database.dead_letters(row.name, []) == []
     [stored] = database.dead_letters(row.name, ["birth2"])
-    assert (stored.key, stored.error, stored.amount) == ("a\\x00b\\ud800", "\\x00", -5)
+    assert (stored.key, stored.error, stored.value) == ("a\\x00b\\ud800", "\\x00", "-5")
     assert database.count_dead_letters("app") == {"videos.likes": 3}
     assert database.count_dead_letters("other") == {}
     assert bench.sql("SELECT DISTINCT mapping FROM writebehind_dead_letters") == [("videos.likes",)]

@@ -166,8 +166,8 @@ def test_a_missing_row_becomes_a_dead_letter(valkey: TemporaryValkey, videos) ->
         assert wb.status().mappings[0].dead_letters == 1
         with pytest.raises(DeadLettered, match="the row does not exist"):
             likes.add(999, 5, ack="database", timeout=30)
-    letters = videos.run("SELECT mapping, key, amount, reason FROM writebehind_dead_letters ORDER BY id")
-    assert letters == [("videos.likes", "999", 4, "missing_row"), ("videos.likes", "999", 5, "missing_row")]
+    letters = videos.run("SELECT mapping, key, value, reason FROM writebehind_dead_letters ORDER BY id")
+    assert letters == [("videos.likes", "999", "4", "missing_row"), ("videos.likes", "999", "5", "missing_row")]
 
 
 def test_a_missing_row_can_be_inserted_or_ignored(valkey: TemporaryValkey, videos) -> None:

@@ -7,13 +7,17 @@ row's data, ``LedgerMissing`` where the ledger's tables are absent, ``DatabaseRe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from writebehind.chain import Link, Standing
-from writebehind.mapping import BoundCounter, TableShape
+from writebehind.changes import RecordChange, ScoreChange
+from writebehind.columns import Text
+from writebehind.errors import RowRefused
+from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.scores import Units
 from writebehind.values import Row
 
 LEDGER_TABLES = (
@@ -65,8 +69,38 @@ class CounterRows:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreRows:
+    """Scores to change in one leaderboard's table: sorted by key, one entry a key (board, if any, and member)."""
+
+    leaderboard: BoundLeaderboard
+    rows: Sequence[Row]
+    changes: Sequence[ScoreChange]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRows:
+    """Records to change in one table: sorted by key, one entry a key.
+
+    Where a version column decides, the engine has left out what an existing row's version outdates.
+    """
+
+    records: BoundRecords
+    rows: Sequence[Row]
+    changes: Sequence[RecordChange]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """Events to append to one table, in this order. ``positions[i]`` is the place of ``events[i]``."""
+
+    log: BoundEvents
+    events: Sequence[Mapping[str, Text]]
+    positions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class RowsWritten:
-    """What a statement did. ``missing`` are indices into ``CounterRows.rows`` that no row matched."""
+    """What a write did: rows, and SQL statements. ``missing`` are indices of rows that were not there."""
 
     rows: int
     statements: int
@@ -75,13 +109,17 @@ class RowsWritten:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A write that could not become part of its row. ``amount`` is in units of the column's scale."""
+    """A write that could not become part of its row.
+
+    ``value`` is what would have been written: of a counter the amount, in units of the column's scale; else the
+    change or the event as it travelled. ``operation`` is ``add``, ``score``, ``record`` or ``append``.
+    """
 
     row_id: int
     """The ledger row of the write's partition."""
     key: str
     operation: str
-    amount: int
+    value: str
     reason: str
     """``missing_row``, ``row_refused`` or ``quarantine``."""
     error: str
@@ -99,6 +137,35 @@ class CounterRead:
     """Whether the batch at the front of the chain (the one asked about) has been applied."""
     values: Mapping[Row, int]
     """Rows that exist, in units; NULL counts as 0. A row that does not exist is absent."""
+
+
+class RowAbsent:
+    """The answer for a row that does not exist, where NULL is an answer too."""
+
+
+ABSENT = RowAbsent()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRead:
+    """Like ``CounterRead``, of records: the columns of ``BoundRecords.columns`` as their canonical texts."""
+
+    head: str
+    front_is_applied: bool
+    values: Mapping[Row, Mapping[str, Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRead:
+    """A whole board, in slices of one snapshot of the database.
+
+    ``slices`` are read while the block is open; each is a list of (member, score) with the member in its canonical
+    text and the score in units. Rows whose score is NULL are left out.
+    """
+
+    head: str
+    front_is_applied: bool
+    slices: Iterator[Sequence[tuple[str, Units]]]
 
 
 class Transaction(Protocol):
@@ -121,6 +188,35 @@ class Transaction(Protocol):
         With ``missing="insert"`` absent rows are inserted, and columns without an amount get their default;
         otherwise absent rows are left and reported.
         :raises RowRefused: some row's data is refused; the caller rolls back to a savepoint.
+        """
+        ...
+
+    def write_scores(self, change: ScoreRows) -> RowsWritten:
+        """Change scores: ``merge`` by the board's rule with the row's score (NULL or no row: it becomes the score),
+        ``set`` replaces it, ``delete`` removes the row if it is there. Missing rows are inserted.
+
+        :raises RowRefused: some row's data is refused; the caller rolls back to a savepoint.
+        """
+        ...
+
+    def read_versions(self, records: BoundRecords, rows: Sequence[Row]) -> list[Text | RowAbsent]:
+        """The version column of rows, locked until the transaction ends, as canonical texts; ``RowAbsent`` for none."""
+        ...
+
+    def write_records(self, change: RecordRows) -> RowsWritten:
+        """Change records, in few statements however they are mixed.
+
+        ``delete`` removes the row if it is there. ``upsert`` sets its columns in the row; a row that is missing is
+        inserted, and the columns that the change does not name get their defaults. ``renew`` deletes the row if it
+        is there and inserts it. Deletions come first, so that a unique value may move from one row to another.
+        :raises RowRefused: some row's data is refused; the caller rolls back to a savepoint.
+        """
+        ...
+
+    def append_events(self, change: EventRows) -> RowsWritten:
+        """Append events, in their order, as fast as the database can; columns that an event lacks get their defaults.
+
+        :raises RowRefused: some event's data is refused; the caller rolls back to a savepoint.
         """
         ...
 
@@ -165,7 +261,14 @@ class Database(Protocol):
     """A database, from its URL. Safe to use from several threads; connections are its own affair."""
 
     dialect: str
-    """``"postgresql"`` or ``"sqlite"``."""
+    """``"postgresql"``, ``"sqlite"`` or ``"duckdb"``."""
+
+    kinds: frozenset[Kind]
+    """The kinds of mapping that this database can serve; another is refused when it is opened."""
+
+    has_savepoints: bool
+    """Whether ``Transaction.savepoint`` undoes. Without it a refused row spoils the transaction, and bad rows are
+    found beforehand by ``try_events``."""
 
     def table_shape(self, table: str) -> TableShape | None:
         """Columns, primary key and unique column sets of a table; None where there is no such table.
@@ -204,6 +307,18 @@ class Database(Protocol):
         """Values, head and whether ``front`` was applied, in one statement (one snapshot)."""
         ...
 
+    def read_records(
+        self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
+    ) -> RecordRead:
+        """Records, head and whether ``front`` was applied, in one snapshot."""
+        ...
+
+    def read_board(
+        self, name: PartitionName, leaderboard: BoundLeaderboard, board: Row, front: str | None
+    ) -> AbstractContextManager[BoardRead]:
+        """One board whole (``board`` is the board's key value, or empty), streamed, with the head, in one snapshot."""
+        ...
+
     def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
         """The dead letters that came from batches of these births."""
         ...
@@ -214,6 +329,13 @@ class Database(Protocol):
 
     def incidents(self, namespace: str) -> list[tuple[str, int, str, str]]:
         """Incidents as (mapping, partition, kind, detail as JSON), oldest first."""
+        ...
+
+    def try_events(self, change: EventRows) -> RowRefused | None:
+        """Append events in a transaction of their own and roll it back; the error where a row was refused.
+
+        Asked only of databases without savepoints.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:

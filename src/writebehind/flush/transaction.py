@@ -129,7 +129,7 @@ def _letter(batches: Sequence[Batch], ledger: dict[PartitionName, LedgerRow], un
         row_id=ledger[batch.task.name].row_id,
         key=field.decode(),
         operation="add",
-        amount=unwritten.amount,
+        value=str(unwritten.amount),
         reason=unwritten.reason,
         error=unwritten.error,
         sqlstate=unwritten.sqlstate,
@@ -156,7 +156,7 @@ def _quarantine(transaction: Transaction, row: LedgerRow, batch: Batch) -> int:
     transaction.add_dead_letters(
         [
             DeadLetter(
-                row.row_id, field.decode(), "add", amount, "quarantine", LOST_BRANCH, "", link.identity, link.birth
+                row.row_id, field.decode(), "add", str(amount), "quarantine", LOST_BRANCH, "", link.identity, link.birth
             )
             for field, amount in sorted(batch.amounts.items())
         ]

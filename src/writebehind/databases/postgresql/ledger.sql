@@ -116,8 +116,8 @@ WHERE partition_id = %(partition_id)s AND kind <> 'fence' AND applied_at < now()
 
 -- name: add_dead_letter
 INSERT INTO writebehind_dead_letters
-    (partition_id, mapping, key, operation, amount, reason, error, sqlstate, batch, birth)
-SELECT id, mapping, %(key)s, %(operation)s, %(amount)s, %(reason)s, %(error)s, %(sqlstate)s, %(batch)s, %(birth)s
+    (partition_id, mapping, key, operation, value, reason, error, sqlstate, batch, birth)
+SELECT id, mapping, %(key)s, %(operation)s, %(value)s, %(reason)s, %(error)s, %(sqlstate)s, %(batch)s, %(birth)s
 FROM writebehind_partitions
 WHERE id = %(partition_id)s;
 
@@ -126,7 +126,7 @@ INSERT INTO writebehind_incidents (partition_id, kind, detail)
 VALUES (%(partition_id)s, %(kind)s, %(detail)s);
 
 -- name: dead_letters
-SELECT d.partition_id, d.key, d.operation, d.amount, d.reason, d.error, d.sqlstate, d.batch, d.birth
+SELECT d.partition_id, d.key, d.operation, d.value, d.reason, d.error, d.sqlstate, d.batch, d.birth
 FROM writebehind_dead_letters AS d
 JOIN writebehind_partitions AS p ON p.id = d.partition_id
 WHERE p.namespace = %(namespace)s AND p.mapping = %(mapping)s AND p.partition = %(partition)s

@@ -60,14 +60,15 @@ CREATE TABLE IF NOT EXISTS writebehind_marks (
     PRIMARY KEY (partition_id, producer, incarnation)
 );
 
--- Writes that could not become part of their row, with the reason. amount is in units of the column's scale.
+-- Writes that could not become part of their row, with the reason. value is what would have been written: of a
+-- counter the amount, in units of the column's scale.
 CREATE TABLE IF NOT EXISTS writebehind_dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     partition_id bigint NOT NULL REFERENCES writebehind_partitions (id),
     mapping text NOT NULL,
     key text NOT NULL,
     operation text NOT NULL,
-    amount bigint NOT NULL,
+    value text NOT NULL,
     reason text NOT NULL,
     error text NOT NULL,
     sqlstate text NOT NULL,

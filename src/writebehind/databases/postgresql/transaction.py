@@ -147,7 +147,7 @@ class PostgresTransaction:
                 "partition_id": letter.row_id,
                 "key": storable(letter.key),
                 "operation": letter.operation,
-                "amount": letter.amount,
+                "value": storable(letter.value),
                 "reason": letter.reason,
                 "error": storable(letter.error),
                 "sqlstate": letter.sqlstate,

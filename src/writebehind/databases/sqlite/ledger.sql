@@ -68,8 +68,8 @@ WHERE partition_id = :partition_id AND kind <> 'fence'
 
 -- name: add_dead_letter
 INSERT INTO writebehind_dead_letters
-    (partition_id, mapping, key, operation, amount, reason, error, sqlstate, batch, birth)
-SELECT id, mapping, :key, :operation, :amount, :reason, :error, :sqlstate, :batch, :birth
+    (partition_id, mapping, key, operation, value, reason, error, sqlstate, batch, birth)
+SELECT id, mapping, :key, :operation, :value, :reason, :error, :sqlstate, :batch, :birth
 FROM writebehind_partitions
 WHERE id = :partition_id;
 
@@ -77,7 +77,7 @@ WHERE id = :partition_id;
 INSERT INTO writebehind_incidents (partition_id, kind, detail) VALUES (:partition_id, :kind, :detail);
 
 -- name: dead_letters
-SELECT d.partition_id, d.key, d.operation, d.amount, d.reason, d.error, d.sqlstate, d.batch, d.birth
+SELECT d.partition_id, d.key, d.operation, d.value, d.reason, d.error, d.sqlstate, d.batch, d.birth
 FROM writebehind_dead_letters AS d
 JOIN writebehind_partitions AS p ON p.id = d.partition_id
 WHERE p.namespace = :namespace AND p.mapping = :mapping AND p.partition = :partition

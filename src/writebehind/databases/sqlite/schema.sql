@@ -60,14 +60,15 @@ CREATE TABLE IF NOT EXISTS writebehind_marks (
     PRIMARY KEY (partition_id, producer, incarnation)
 ) WITHOUT ROWID;
 
--- Writes that could not become part of their row, with the reason. amount is in units of the column's scale.
+-- Writes that could not become part of their row, with the reason. value is what would have been written: of a
+-- counter the amount, in units of the column's scale.
 CREATE TABLE IF NOT EXISTS writebehind_dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     partition_id INTEGER NOT NULL REFERENCES writebehind_partitions (id),
     mapping TEXT NOT NULL,
     key TEXT NOT NULL,
     operation TEXT NOT NULL,
-    amount INTEGER NOT NULL,
+    value TEXT NOT NULL,
     reason TEXT NOT NULL,
     error TEXT NOT NULL,
     sqlstate TEXT NOT NULL,

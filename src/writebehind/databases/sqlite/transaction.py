@@ -111,7 +111,7 @@ class SqliteTransaction:
                         "partition_id": letter.row_id,
                         "key": storable(letter.key),
                         "operation": letter.operation,
-                        "amount": letter.amount,
+                        "value": storable(letter.value),
                         "reason": letter.reason,
                         "error": storable(letter.error),
                         "sqlstate": letter.sqlstate,

@@ -1,0 +1,139 @@
+"""What one write, or many merged, does to a record or to a score: the text that travels, and how two become one.
+
+The cache's functions merge by the same rules (``lua/merge_records.lua``, ``lua/merge_scores.lua``); here they
+serve groups that gather in the client, and what is written again after a rollback. Pure.
+
+A record's change is one letter and JSON: ``u{"name":"Ada"}`` sets columns and inserts the row if it is missing,
+``d`` deletes it, ``n{...}`` deletes it and inserts it anew. Column values are texts, null is NULL. Where a version
+column decides, the columns come with their versions, and deletions with theirs: ``u[{"name":"Ada"},{"name":"17"}]``,
+``d17``, ``n[{...},{...},"17"]``.
+
+A score's change is ``4200`` (it meets the row's score by the board's rule), ``=4200`` (it replaces it, since the
+member was removed before) or ``x`` (the member is removed).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from writebehind.columns import Text
+
+RecordOperation = Literal["upsert", "renew", "delete"]
+ScoreOperation = Literal["merge", "set", "delete"]
+
+_RECORD_LETTERS: dict[str, RecordOperation] = {"u": "upsert", "n": "renew", "d": "delete"}
+_LETTERS_OF_RECORDS = {operation: letter for letter, operation in _RECORD_LETTERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """One record's change. ``columns`` of a deletion is empty.
+
+    ``versions``: the version under which each column was written, None where no version column decides;
+    ``deleted_at``: the version of the deletion that the change contains, None without one.
+    """
+
+    operation: RecordOperation
+    columns: Mapping[str, Text] = field(default_factory=dict)
+    versions: Mapping[str, str] | None = None
+    deleted_at: str | None = None
+
+    def encode(self) -> str:
+        """The text that travels."""
+        letter = _LETTERS_OF_RECORDS[self.operation]
+        if self.operation == "delete":
+            return letter + (self.deleted_at or "")
+        if self.versions is None:
+            return letter + _compact(self.columns)
+        parts: list[object] = [self.columns, self.versions]
+        if self.deleted_at is not None:
+            parts.append(self.deleted_at)
+        return letter + _compact(parts)
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> RecordChange:
+        """Read what ``encode`` wrote, or the cache's functions.
+
+        :raises ValueError: it is no change.
+        """
+        if isinstance(text, bytes):
+            text = text.decode()
+        operation = _RECORD_LETTERS.get(text[:1])
+        if operation is None:
+            raise ValueError(f"{text[:40]!r} is no change of a record")
+        if operation == "delete":
+            return cls(operation, deleted_at=text[1:] or None)
+        content = json.loads(text[1:])
+        if isinstance(content, dict):
+            return cls(operation, content)
+        return cls(operation, content[0], content[1], content[2] if len(content) > 2 else None)
+
+    def then(self, later: RecordChange) -> RecordChange:
+        """This change followed by a later one, as one. Where versions decide, the caller has compared them."""
+        if later.operation != "upsert":
+            return later
+        if self.operation == "delete":
+            return RecordChange("renew", later.columns, later.versions, self.deleted_at)
+        versions = None if later.versions is None else {**(self.versions or {}), **later.versions}
+        return RecordChange(self.operation, {**self.columns, **later.columns}, versions, self.deleted_at)
+
+    def before(self, since: RecordChange | None) -> RecordChange | None:
+        """What of this change is still to be written, when ``since`` was written after it and reached the cache first.
+
+        None where nothing is. A lost deletion that was written over takes what was written over it along.
+        """
+        if since is None:
+            return self
+        if since.operation != "upsert":
+            return None
+        if self.operation != "upsert":
+            return self.then(since)
+        columns = {name: text for name, text in self.columns.items() if name not in since.columns}
+        if not columns:
+            return None
+        versions = None if self.versions is None else {name: self.versions[name] for name in columns}
+        return RecordChange("upsert", columns, versions)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """One member's change. ``units`` is the score as the cache holds it, 0 for a removal."""
+
+    operation: ScoreOperation
+    units: int | float = 0
+
+    def then(self, later: ScoreChange, keep: str) -> ScoreChange:
+        """This change followed by a later one, as one, by the board's rule ``keep``."""
+        if later.operation != "merge":
+            return later
+        if self.operation == "delete":
+            return ScoreChange("set", later.units)
+        return ScoreChange(self.operation, kept(self.units, later.units, keep))
+
+    def before(self, since: ScoreChange | None, keep: str) -> ScoreChange | None:
+        """What of this change is still to be written, when ``since`` was written after it and reached the cache first."""
+        if since is None:
+            return self
+        if since.operation != "merge" or (keep == "last" and self.operation == "merge"):
+            return None
+        return self if self.operation == "merge" else self.then(since, keep)
+
+
+def kept(before: int | float, now: int | float, keep: str) -> int | float:
+    """Two scores by a board's rule."""
+    match keep:
+        case "max":
+            return max(before, now)
+        case "min":
+            return min(before, now)
+        case "sum":
+            return before + now
+        case _:
+            return now

@@ -1,0 +1,39 @@
+"""What an application declares: which table receives which writes, and how they merge.
+
+A mapping is checked twice: when it is declared, for what can be known without a server, and when it is bound to its
+table (``TableShape`` in, a bound mapping out). There is a module for each kind, and ``bound`` for what all share.
+"""
+
+from writebehind.mapping.bound import KINDS, BoundMapping, Kind
+from writebehind.mapping.counters import MISSING_POLICIES, BoundCounter, CounterMapping, Missing, bind_counter
+from writebehind.mapping.events import BoundEvents, EventMapping, bind_events
+from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
+from writebehind.mapping.naming import MAX_NAME_LENGTH, partition_tag
+from writebehind.mapping.records import BoundRecords, RecordMapping, bind_records
+from writebehind.mapping.shape import ColumnShape, TableShape
+
+__all__ = [
+    "KINDS",
+    "MAX_NAME_LENGTH",
+    "MISSING_POLICIES",
+    "Best",
+    "BoundCounter",
+    "BoundEvents",
+    "BoundLeaderboard",
+    "BoundMapping",
+    "BoundRecords",
+    "ColumnShape",
+    "CounterMapping",
+    "EventMapping",
+    "Keep",
+    "Kind",
+    "LeaderboardMapping",
+    "Missing",
+    "RecordMapping",
+    "TableShape",
+    "bind_counter",
+    "bind_events",
+    "bind_leaderboard",
+    "bind_records",
+    "partition_tag",
+]
