@@ -126,28 +126,41 @@ end
 KEYS  1 header, 2 the set in which the board is built, 3 the board's sorted set
 ARGV  1 layout, 2 generation, as wb1_begin_board answered it, 3 the token, 4 time to live in milliseconds
 
-Reply: 1, or 0 where the board has to be built anew
+Reply: how many members the board has, or -1 where it has to be built anew
 --]]
 local function finish_board(keys, args)
   local replid, layout, generation, horizon = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'generation',
     'horizon_ms'))
   if not redis.call('ZSCORE', keys[2], args[3]) then
-    return 0
+    return -1
   end
   if replid ~= current_replid() or layout ~= args[1] or generation ~= args[2] then
     redis.call('UNLINK', keys[2])
-    return 0
+    return -1
   end
   redis.call('ZREM', keys[2], args[3])
   redis.call('UNLINK', keys[3])
-  if redis.call('EXISTS', keys[2]) == 1 then -- a board without members has no set
+  local members = redis.call('ZCARD', keys[2])
+  if members > 0 then -- a board without members has no set
     redis.call('RENAME', keys[2], keys[3])
     redis.call('PEXPIREAT', keys[3], decimal(math.max(now_ms(), tonumber(horizon or 0)) + tonumber(args[4])))
   end
-  return 1
+  return members
+end
+
+--[[ wb1_abandon_board: end a building that its builder does not finish.
+
+KEYS  1 the set in which the board is built
+ARGV  1 the token
+
+Reply: 1, or 0 where the building was another's or has ended
+--]]
+local function abandon_board(keys, args)
+  return redis.call('ZSCORE', keys[1], args[1]) and redis.call('UNLINK', keys[1]) or 0
 end
 
 redis.register_function{function_name = 'wb1_read_board', callback = read_board, flags = {'no-writes'}}
 redis.register_function('wb1_begin_board', begin_board)
 redis.register_function('wb1_load_board', load_board)
 redis.register_function('wb1_finish_board', finish_board)
+redis.register_function('wb1_abandon_board', abandon_board)
