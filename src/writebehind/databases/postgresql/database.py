@@ -14,6 +14,7 @@ from writebehind.databases.postgresql import counters
 from writebehind.databases.postgresql.connections import Connections
 from writebehind.databases.postgresql.errors import translated
 from writebehind.databases.postgresql.shape import read_shape
+from writebehind.databases.postgresql.statements import encode_keys
 from writebehind.databases.postgresql.transaction import (
     PostgresTransaction,
     ledger_rows,
@@ -77,7 +78,7 @@ class PostgresDatabase:
         self, name: PartitionName, counter: BoundCounter, rows: Sequence[Row], front: str | None
     ) -> CounterRead:
         statement = counters.read_counter_statement(counter)
-        facts = _name_facts(name) | {"front": front} | counters.encode_keys(counter.keys.columns, rows)
+        facts = _name_facts(name) | {"front": front} | encode_keys(counter.keys.columns, rows)
         with self._connections.use(
             lambda connection: connection.execute(statement, facts).fetchall(), f"reading {counter.name!r}"
         ) as (_, found):
