@@ -60,20 +60,23 @@ class Int8Array(EncodedArray):
 
 
 class TextArray(EncodedArray):
-    """``text[]``, in UTF-8."""
+    """``text[]``, in UTF-8, in which an element may be NULL."""
 
     __slots__ = ()
     element_oid = 25
     array_oid = 1009
 
     @classmethod
-    def encode(cls, values: Sequence[str]) -> TextArray:
+    def encode(cls, values: Sequence[str | None]) -> TextArray:
         """:raises UnicodeEncodeError: for half of a surrogate pair."""
         pack = _LENGTH.pack
-        parts = [_header(cls, len(values))]
+        parts = [_header(cls, len(values), has_null=None in values)]
         for value in values:
-            item = value.encode()
-            parts += (pack(len(item)), item)
+            if value is None:
+                parts.append(_NULL)
+            else:
+                item = value.encode()
+                parts += (pack(len(item)), item)
         return cls(b"".join(parts))
 
 

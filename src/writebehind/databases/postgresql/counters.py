@@ -7,21 +7,26 @@ a0, a1, ...; the user's table is ``t``. Amounts are 64-bit units; where the colu
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
-from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import CounterRows, RowsWritten
-from writebehind.databases.postgresql.arrays import EncodedArray, Int8Array, TextArray, UuidArray
+from writebehind.databases.postgresql.arrays import EncodedArray, Int8Array
 from writebehind.databases.postgresql.connections import PgConnection
 from writebehind.databases.postgresql.errors import translated
-from writebehind.databases.postgresql.shape import split_table
-from writebehind.errors import RowRefused
+from writebehind.databases.postgresql.statements import (
+    as_key,
+    comma,
+    encode_keys,
+    identifier,
+    numbered,
+    refusing_what_cannot_be_sent,
+    same_key,
+    table_identifier,
+)
 from writebehind.mapping import BoundCounter
 from writebehind.values import Amounts, KeyColumn, Row
 
@@ -59,14 +64,14 @@ def _is_grouped(counters: Sequence[BoundCounter]) -> bool:
 
 def _update(block: str, counters: Sequence[BoundCounter]) -> Composed:
     assignments = [
-        SQL("{0} = COALESCE(t.{0} + {1}, {1}, t.{0})").format(_identifier(counter.mapping.column), amount)
+        SQL("{0} = COALESCE(t.{0} + {1}, {1}, t.{0})").format(identifier(counter.mapping.column), amount)
         for counter, amount in zip(counters, _amount_values(counters), strict=True)
     ]
     return _block(block).format(
         table=table_identifier(counters[0].mapping.table),
         given=_given(counters),
-        assignments=_comma(assignments),
-        same_key=_same_key(counters[0].keys.columns),
+        assignments=comma(assignments),
+        same_key=same_key(counters[0].keys.columns),
     )
 
 
@@ -91,15 +96,15 @@ def _insert(connection: PgConnection, change: CounterRows, written: RowsWritten)
 
 
 def _insert_statement(counters: Sequence[BoundCounter]) -> Composed:
-    keys = [_identifier(column.name) for column in counters[0].keys.columns]
-    columns = [_identifier(counter.mapping.column) for counter in counters]
+    keys = [identifier(column.name) for column in counters[0].keys.columns]
+    columns = [identifier(counter.mapping.column) for counter in counters]
     return _block("insert").format(
         table=table_identifier(counters[0].mapping.table),
-        columns=_comma([*keys, *columns]),
-        values=_comma([*_names("d.k", len(keys)), *_amount_values(counters)]),
+        columns=comma([*keys, *columns]),
+        values=comma([*numbered("d.k", len(keys)), *_amount_values(counters)]),
         given=_given(counters),
-        key_columns=_comma(keys),
-        conflict_assignments=_comma(
+        key_columns=comma(keys),
+        conflict_assignments=comma(
             SQL("{0} = COALESCE(t.{0} + excluded.{0}, excluded.{0})").format(column) for column in columns
         ),
     )
@@ -108,120 +113,71 @@ def _insert_statement(counters: Sequence[BoundCounter]) -> Composed:
 def read_counter_statement(counter: BoundCounter) -> Composed:
     """The block ``read_counter`` for one counter: its parameters are those of the ledger and the key arrays."""
     columns = counter.keys.columns
-    value = SQL("COALESCE(t.{}, 0)").format(_identifier(counter.mapping.column))
+    value = SQL("COALESCE(t.{}, 0)").format(identifier(counter.mapping.column))
     if counter.amounts.scale:
         value = SQL("({} * {})::bigint").format(value, SQL(str(10**counter.amounts.scale)))
     return _block("read_counter").format(
         units=SQL("{}::bigint").format(value),
         table=table_identifier(counter.mapping.table),
-        arrays=_comma(Placeholder(f"k{number}") for number in range(len(columns))),
-        names=_comma(_names("k", len(columns))),
-        same_key=_same_key(columns),
+        arrays=comma(Placeholder(f"k{number}") for number in range(len(columns))),
+        names=comma(numbered("k", len(columns))),
+        same_key=same_key(columns),
     )
 
 
 def create_counter_table_statement(table: str, key: Sequence[str], columns: Sequence[str]) -> Composed:
     """The block ``create_counter_table``."""
-    definitions = [SQL("{} text NOT NULL").format(_identifier(name)) for name in key]
-    definitions += [SQL("{} bigint NOT NULL DEFAULT 0").format(_identifier(name)) for name in columns]
+    definitions = [SQL("{} text NOT NULL").format(identifier(name)) for name in key]
+    definitions += [SQL("{} bigint NOT NULL DEFAULT 0").format(identifier(name)) for name in columns]
     return _block("create_counter_table").format(
-        table=table_identifier(table), definitions=_comma(definitions), key_columns=_comma(map(_identifier, key))
+        table=table_identifier(table), definitions=comma(definitions), key_columns=comma(map(identifier, key))
     )
-
-
-def encode_keys(columns: Sequence[KeyColumn], rows: Sequence[Row]) -> dict[str, EncodedArray]:
-    """The key columns of rows as parameters k0, k1, ...
-
-    :raises RowRefused: where a key cannot be sent at all.
-    """
-    encode: dict[str, Any] = {"integer": Int8Array.encode, "text": TextArray.encode, "uuid": UuidArray.encode}
-    with _refusing_what_cannot_be_sent():
-        return {
-            f"k{number}": encode[column.kind]([row[number] for row in rows]) for number, column in enumerate(columns)
-        }
-
-
-def table_identifier(table: str) -> SQL:
-    """The quoted name of a table, with its schema if it was given one."""
-    schema, name = split_table(table)
-    return _identifier(*((schema, name) if schema is not None else (name,)))
 
 
 def _parameters(
     counters: Sequence[BoundCounter], rows: Sequence[Row], amounts: Sequence[Sequence[int | None]]
 ) -> Mapping[str, EncodedArray]:
     parameters = encode_keys(counters[0].keys.columns, rows)
-    with _refusing_what_cannot_be_sent():
+    with refusing_what_cannot_be_sent():
         return parameters | {f"a{number}": Int8Array.encode(column) for number, column in enumerate(amounts)}
-
-
-@contextmanager
-def _refusing_what_cannot_be_sent() -> Iterator[None]:
-    try:
-        yield
-    except struct.error as error:
-        raise RowRefused("a number beyond 64 bits was refused", why=str(error), sqlstate="22003") from error
-    except UnicodeEncodeError as error:
-        raise RowRefused("a text that is not Unicode was refused", why=str(error), sqlstate="22021") from error
 
 
 def _given(counters: Sequence[BoundCounter]) -> Composed:
     """The rows that the parameters hold; grouped where different texts can be equal keys."""
     columns = counters[0].keys.columns
-    keys, amounts = _names("k", len(columns)), _names("a", len(counters))
+    keys, amounts = numbered("k", len(columns)), numbered("a", len(counters))
     facts = {
-        "keys": _comma(_cast(column, name) for column, name in zip(columns, keys, strict=True)),
-        "amounts": _comma(amounts),
-        "arrays": _comma(
+        "keys": comma(_cast(column, name) for column, name in zip(columns, keys, strict=True)),
+        "amounts": comma(amounts),
+        "arrays": comma(
             [Placeholder(f"k{n}") for n in range(len(keys))] + [Placeholder(f"a{n}") for n in range(len(amounts))]
         ),
-        "names": _comma([*keys, *amounts]),
+        "names": comma([*keys, *amounts]),
     }
     if not _is_grouped(counters):
         return _block("given").format(**facts)
     return _block("given_grouped").format(
         **facts,
         table=table_identifier(counters[0].mapping.table),
-        table_keys=_comma(
-            SQL("t.{} AS {}").format(_identifier(column.name), name) for column, name in zip(columns, keys, strict=True)
+        table_keys=comma(
+            SQL("t.{} AS {}").format(identifier(column.name), name) for column, name in zip(columns, keys, strict=True)
         ),
-        null_amounts=_comma(SQL("NULL::bigint AS {}").format(name) for name in amounts),
-        grouped_keys=_comma(keys),
-        sums=_comma(SQL("sum({0}) AS {0}").format(name) for name in amounts),
-        group_by=_comma(keys),
+        null_amounts=comma(SQL("NULL::bigint AS {}").format(name) for name in amounts),
+        grouped_keys=comma(keys),
+        sums=comma(SQL("sum({0}) AS {0}").format(name) for name in amounts),
+        group_by=comma(keys),
     )
 
 
-def _same_key(columns: Sequence[KeyColumn]) -> Composed:
-    names = _names("d.k", len(columns))
-    conditions = [
-        SQL("t.{} = {}").format(_identifier(column.name), _equal(column, name))
-        for column, name in zip(columns, names, strict=True)
-    ]
-    return SQL(" AND ").join(conditions)
-
-
 def _cast(column: KeyColumn, name: Composable) -> Composable:
-    """The given key as ``k0``, in a type whose equality is the column's.
-
-    char(n) ignores spaces at the end and citext ignores case, which their comparison with text would not.
-    No length is given: a cast to char(10) would cut a longer key, and find another's row.
-    """
-    return SQL("{} AS {}").format(_equal(column, name), name)
-
-
-def _equal(column: KeyColumn, name: Composable) -> Composable:
-    if column.kind == "text" and column.needs_grouping:
-        if column.type_name.startswith(("character(", "bpchar")):
-            return SQL("{}::bpchar").format(name)
-        if column.type_name == "citext":
-            return SQL("{}::citext").format(name)
-    return name
+    """The given key as ``k0``, in a type whose equality is the column's."""
+    return SQL("{} AS {}").format(as_key(column, name), name)
 
 
 def _amount_values(counters: Sequence[BoundCounter]) -> list[Composable]:
     return [
-        _in_column(name, counter.amounts) for name, counter in zip(_names("d.a", len(counters)), counters, strict=True)
+        _in_column(name, counter.amounts)
+        for name, counter in zip(numbered("d.a", len(counters)), counters, strict=True)
     ]
 
 
@@ -231,18 +187,5 @@ def _in_column(units: Composable, amounts: Amounts) -> Composable:
     return SQL("({} * {})").format(units, SQL(f"{Decimal(1).scaleb(-amounts.scale):f}"))
 
 
-def _names(prefix: str, count: int) -> list[Composable]:
-    return [SQL(f"{prefix}{number}") for number in range(count)]
-
-
-def _comma(parts: Iterable[Composable]) -> Composed:
-    return SQL(", ").join(parts)
-
-
 def _block(name: str) -> SQL:
     return SQL(_SQL[name])
-
-
-def _identifier(*names: str) -> SQL:
-    """A quoted name. Its percent signs are doubled, or the driver would look for parameters in it."""
-    return SQL(Identifier(*names).as_string().replace("%", "%%"))

@@ -8,19 +8,21 @@ from importlib import resources
 from typing import Any
 
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, Transaction
+from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, RecordRead, Transaction
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
 from writebehind.databases.postgresql import counters
+from writebehind.databases.postgresql import records as records_sql
 from writebehind.databases.postgresql.connections import Connections
 from writebehind.databases.postgresql.errors import translated
 from writebehind.databases.postgresql.shape import read_shape
+from writebehind.databases.postgresql.statements import encode_keys
 from writebehind.databases.postgresql.transaction import (
     PostgresTransaction,
     ledger_rows,
     open_transaction,
     partition_arrays,
 )
-from writebehind.mapping import BoundCounter, TableShape
+from writebehind.mapping import BoundCounter, BoundRecords, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -77,13 +79,23 @@ class PostgresDatabase:
         self, name: PartitionName, counter: BoundCounter, rows: Sequence[Row], front: str | None
     ) -> CounterRead:
         statement = counters.read_counter_statement(counter)
-        facts = _name_facts(name) | {"front": front} | counters.encode_keys(counter.keys.columns, rows)
+        facts = _name_facts(name) | {"front": front} | encode_keys(counter.keys.columns, rows)
         with self._connections.use(
             lambda connection: connection.execute(statement, facts).fetchall(), f"reading {counter.name!r}"
         ) as (_, found):
             head, front_is_applied, _, _ = found[0]
             values = {rows[position]: units for _, _, position, units in found if position is not None}
             return CounterRead(head, front_is_applied, values)
+
+    def read_records(
+        self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
+    ) -> RecordRead:
+        statement = records_sql.read_records_statement(records)
+        facts = _name_facts(name) | {"front": front} | encode_keys(records.keys.columns, rows)
+        with self._connections.use(
+            lambda connection: connection.execute(statement, facts).fetchall(), f"reading {records.name!r}"
+        ) as (_, found):
+            return RecordRead(found[0][0], found[0][1], records_sql.found_records(records, rows, found))
 
     def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
         facts = _name_facts(name) | {"births": list(births)}

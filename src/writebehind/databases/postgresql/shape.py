@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from writebehind.databases.blocks import load_blocks
+from writebehind.databases.postgresql.column_types import CatalogColumn, constant_default, unpack_numeric, value_type
 from writebehind.databases.postgresql.connections import PgConnection
 from writebehind.errors import MappingError
 from writebehind.mapping import ColumnShape, TableShape
@@ -19,21 +20,6 @@ _TEXT_TYPES = ("text", "varchar", "bpchar")
 _KIND_WORDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence"}
 MAX_SCALE = 18
 """The most decimal places of a counter: with more, not even 9 would fit into 64 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class _CatalogColumn:
-    """A row of the block ``columns``."""
-
-    name: str
-    type_name: str
-    base: str
-    modifier: int
-    is_builtin: bool
-    is_visible: bool
-    has_loose_equality: bool
-    is_generated: bool
-    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +53,7 @@ def read_shape(connection: PgConnection, table: str) -> TableShape | None:
             why="rows are counted in tables alone",
             fix="Name the table that holds the rows.",
         )
-    with connection.cursor(row_factory=class_row(_CatalogColumn)) as cursor:
+    with connection.cursor(row_factory=class_row(CatalogColumn)) as cursor:
         columns = cursor.execute(_SQL["columns"], {"table": identity}).fetchall()
     with connection.cursor(row_factory=class_row(_CatalogIndex)) as index_cursor:
         indexes = index_cursor.execute(_SQL["unique_indexes"], {"table": identity}).fetchall()
@@ -76,9 +62,11 @@ def read_shape(connection: PgConnection, table: str) -> TableShape | None:
     return TableShape(table, {column.name: _column_shape(column) for column in columns}, primary, unique)
 
 
-def _column_shape(column: _CatalogColumn) -> ColumnShape:
+def _column_shape(column: CatalogColumn) -> ColumnShape:
     key_kind, key_refusal = _key_kind(column)
     amounts, amounts_refusal = _amounts(column)
+    kept, value_refusal = value_type(column)
+    default_text, default_is_computed = constant_default(column, kept)
     return ColumnShape(
         name=column.name,
         type_name=column.type_name,
@@ -87,10 +75,15 @@ def _column_shape(column: _CatalogColumn) -> ColumnShape:
         refusal="; ".join(filter(None, (amounts_refusal, key_refusal))),
         required=column.required and not column.is_generated,
         needs_grouping=key_kind == "text" and (column.base in ("bpchar", "citext") or column.has_loose_equality),
+        value_type=kept,
+        value_refusal=value_refusal,
+        default_text=default_text,
+        default_is_computed=default_is_computed,
+        is_generated=column.is_always_generated,
     )
 
 
-def _key_kind(column: _CatalogColumn) -> tuple[KeyKind | None, str]:
+def _key_kind(column: CatalogColumn) -> tuple[KeyKind | None, str]:
     if column.is_builtin and column.base in _INTEGER_BITS:
         return "integer", ""
     if column.is_builtin and column.base in _TEXT_TYPES:
@@ -104,7 +97,7 @@ def _key_kind(column: _CatalogColumn) -> tuple[KeyKind | None, str]:
     return None, "keys of this type have no one text that stands for them"
 
 
-def _amounts(column: _CatalogColumn) -> tuple[Amounts | None, str]:
+def _amounts(column: CatalogColumn) -> tuple[Amounts | None, str]:
     if column.is_generated:
         return None, "the database computes the column itself (GENERATED ALWAYS)"
     if column.is_builtin and column.base in _INTEGER_BITS:
@@ -120,8 +113,7 @@ def _amounts(column: _CatalogColumn) -> tuple[Amounts | None, str]:
 def _decimal_amounts(modifier: int) -> tuple[Amounts | None, str]:
     if modifier < 0:
         return None, "NUMERIC needs a scale (for example NUMERIC(18, 2))"
-    # The catalog's packing: precision in the upper half; scale in 11 bits, signed since PostgreSQL 15.
-    precision, scale = (modifier - 4) >> 16, (((modifier - 4) & 0x7FF) ^ 1024) - 1024
+    precision, scale = unpack_numeric(modifier)
     if not 0 <= scale <= MAX_SCALE:
         return None, f"NUMERIC with a scale of {scale} is not among the 0 to {MAX_SCALE} that 64 bits allow"
     limit = 10**precision - 1

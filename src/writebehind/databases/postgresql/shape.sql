@@ -8,20 +8,29 @@ WHERE c.oid = to_regclass(COALESCE(quote_ident(%(schema)s) || '.', '') || quote_
 
 -- name: columns
 -- A domain counts as the type under it. collisdeterministic is NULL for types without a collation.
+-- sql_type has no length and no scale: an explicit cast to varchar(3) would cut a text silently.
 SELECT
     a.attname AS name,
     format_type(a.atttypid, a.atttypmod) AS type_name,
     base.typname AS base,
     CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier,
     base.typnamespace = 'pg_catalog'::regnamespace AS is_builtin,
+    base.typtype = 'e' AS is_enum,
+    quote_ident(n.nspname) || '.' || quote_ident(base.typname) AS sql_type,
     pg_type_is_visible(base.oid) AS is_visible,
     COALESCE(NOT co.collisdeterministic, false) AS has_loose_equality,
     a.attgenerated <> '' AS is_generated,
-    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AS required
+    a.attidentity <> '' AS is_identity,
+    a.attgenerated <> '' OR a.attidentity = 'a' AS is_always_generated,
+    a.attnotnull OR t.typnotnull AS is_not_null,
+    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AS required,
+    COALESCE(pg_get_expr(ad.adbin, ad.adrelid), pg_get_expr(t.typdefaultbin, 0)) AS default_expression
 FROM pg_attribute AS a
 JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_type AS base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+JOIN pg_namespace AS n ON n.oid = base.typnamespace
 LEFT JOIN pg_collation AS co ON co.oid = a.attcollation
+LEFT JOIN pg_attrdef AS ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum AND a.attgenerated = ''
 WHERE a.attrelid = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
@@ -10,14 +11,15 @@ from typing import Any
 
 from writebehind.chain import ROOT
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, Transaction
+from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, RecordRead, Transaction
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
 from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.connections import Connections
 from writebehind.databases.sqlite.errors import translated
 from writebehind.databases.sqlite.shape import read_shape
 from writebehind.databases.sqlite.transaction import SqliteTransaction, name_facts, read_rows
-from writebehind.mapping import BoundCounter, TableShape
+from writebehind.mapping import BoundCounter, BoundRecords, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -82,12 +84,15 @@ class SqliteDatabase:
     ) -> CounterRead:
         # Several statements in one read transaction, which SQLite's WAL gives one snapshot.
         with self._connections.use("BEGIN") as connection, translated(f"reading {counter.name!r}"):
-            ledger = connection.execute(_SQL["read_partition"], name_facts(name)).fetchone()
-            head, front_is_applied = ROOT, False
-            if ledger is not None:
-                facts = {"partition_id": ledger[0], "front": front}
-                head, front_is_applied = ledger[1], connection.execute(_SQL["front_is_applied"], facts).fetchone()
-            return CounterRead(head, bool(front_is_applied), counters.read_values(connection, counter, rows))
+            head, front_is_applied = _head(connection, name, front)
+            return CounterRead(head, front_is_applied, counters.read_values(connection, counter, rows))
+
+    def read_records(
+        self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
+    ) -> RecordRead:
+        with self._connections.use("BEGIN") as connection, translated(f"reading {records.name!r}"):
+            head, front_is_applied = _head(connection, name, front)
+            return RecordRead(head, front_is_applied, records_sql.read_values(connection, records, rows))
 
     def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
         facts = name_facts(name) | {"births": json.dumps(list(births))}
@@ -118,3 +123,12 @@ class SqliteDatabase:
     def _read(self, block: str, doing: str, facts: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._connections.use() as connection, translated(doing):
             return connection.execute(_SQL[block], facts).fetchall()
+
+
+def _head(connection: sqlite3.Connection, name: PartitionName, front: str | None) -> tuple[str, bool]:
+    """The head of a partition, and whether ``front`` was applied; ``root`` where it was never declared."""
+    ledger = connection.execute(_SQL["read_partition"], name_facts(name)).fetchone()
+    if ledger is None:
+        return ROOT, False
+    facts = {"partition_id": ledger[0], "front": front}
+    return ledger[1], connection.execute(_SQL["front_is_applied"], facts).fetchone() is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from writebehind.databases.blocks import load_blocks
+from writebehind.databases.sqlite.column_types import constant_default, value_type
 from writebehind.errors import MappingError
 from writebehind.mapping import ColumnShape, TableShape
 from writebehind.values import Amounts, KeyKind
@@ -56,17 +57,25 @@ def read_shape(connection: sqlite3.Connection, table: str) -> TableShape | None:
         else ()
     )
     columns = {}
-    for column, type_name, not_null, has_default, _, hidden in rows:
+    for column, type_name, not_null, default, _, hidden in rows:
         key_kind = _key_kind(type_name)
-        amounts, refusal = _amounts(type_name, is_generated=hidden in (2, 3))
+        is_generated = hidden in (2, 3)
+        amounts, refusal = _amounts(type_name, is_generated=is_generated)
+        kept, value_refusal = value_type(type_name, is_required=bool(not_null) or column in numbered)
+        default_text, default_is_computed = constant_default(default, kept)
         columns[column] = ColumnShape(
             name=column,
             type_name=type_name or "none",
             key_kind=key_kind,
             amounts=amounts,
             refusal=refusal,
-            required=bool(not_null) and not has_default and not hidden and column not in numbered,
+            required=bool(not_null) and default is None and not hidden and column not in numbered,
             needs_grouping=key_kind == "text" and _has_loose_equality(connection, table, column),
+            value_type=kept,
+            value_refusal=value_refusal,
+            default_text=default_text,
+            default_is_computed=default_is_computed or column in numbered,
+            is_generated=is_generated,
         )
     loose = {column.name for column in columns.values() if column.needs_grouping}
     unique = _unique_sets(connection, schema, name, loose)

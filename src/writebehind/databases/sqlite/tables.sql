@@ -6,7 +6,7 @@ SELECT type, name FROM {schema}.sqlite_master WHERE name = :name COLLATE NOCASE 
 
 -- name: columns
 -- hidden: 0 an ordinary column, 1 one of a virtual table, 2 and 3 generated ones.
-SELECT name, type, "notnull", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(:table, :schema) ORDER BY cid;
+SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:table, :schema) ORDER BY cid;
 
 -- name: unique_indexes
 SELECT name FROM pragma_index_list(:table, :schema) WHERE "unique" AND NOT partial;

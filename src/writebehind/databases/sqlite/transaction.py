@@ -8,12 +8,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from writebehind.chain import Link, Standing
+from writebehind.columns import Text
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRows, DeadLetter, LedgerRow, PartitionName, RowsWritten
+from writebehind.databases.contract import (
+    CounterRows,
+    DeadLetter,
+    LedgerRow,
+    PartitionName,
+    RecordRows,
+    RowAbsent,
+    RowsWritten,
+)
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
 from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.errors import translated
 from writebehind.errors import DatabaseRefused
+from writebehind.mapping import BoundRecords
+from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
 
@@ -54,6 +66,12 @@ class SqliteTransaction:
 
     def add_to_counters(self, change: CounterRows) -> RowsWritten:
         return counters.add_to_counters(self._connection, change)
+
+    def read_versions(self, records: BoundRecords, rows: Sequence[Row]) -> list[Text | RowAbsent]:
+        return records_sql.read_versions(self._connection, records, rows)
+
+    def write_records(self, change: RecordRows) -> RowsWritten:
+        return records_sql.write_records(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
