@@ -24,13 +24,13 @@ def add_to_counters(connection: sqlite3.Connection, change: CounterRows) -> Rows
     keys = encode_keys(columns, change.rows)
     twice = [amounts for amounts in change.amounts for _ in range(2)]  # the block "sum" has its amount twice
     assignments = ", ".join(f"{name} = {_sum(name, '?')}" for name in _columns(counters))
-    statement = _SQL["update"].format(table=quote_table(table), assignments=assignments, same_key=_same_key(columns))
+    statement = _SQL["update"].format(table=quote_table(table), assignments=assignments, same_key=same_key(columns))
     with translated(f"adding to {table!r}"):
         parameters = [(*amounts, *key) for *amounts, key in zip(*twice, keys, strict=True)]
         updated = connection.executemany(statement, parameters).rowcount
         if updated == len(change.rows):
             return RowsWritten(updated, 1)
-        find = _SQL["find_row"].format(table=quote_table(table), same_key=_same_key(columns))
+        find = _SQL["find_row"].format(table=quote_table(table), same_key=same_key(columns))
         missing = [n for n, key in enumerate(keys) if connection.execute(find, key).fetchone() is None]
         if counters[0].mapping.missing == "insert":
             return RowsWritten(len(change.rows), 1 + _insert(connection, change, keys, missing))
@@ -69,7 +69,7 @@ def read_values(connection: sqlite3.Connection, counter: BoundCounter, rows: Seq
     statement = _SQL["read_counter"].format(
         column=quote(counter.mapping.column),
         table=quote_table(counter.mapping.table),
-        same_key=_same_key(columns),
+        same_key=same_key(columns),
     )
     found = (connection.execute(statement, key).fetchone() for key in encode_keys(columns, rows))
     return {row: int(value[0]) for row, value in zip(rows, found, strict=True) if value is not None}
@@ -102,5 +102,6 @@ def _sum(column: str, amount: str) -> str:
     return _SQL["sum"].format(column=column, amount=amount)
 
 
-def _same_key(columns: Sequence[KeyColumn]) -> str:
+def same_key(columns: Sequence[KeyColumn]) -> str:
+    """The condition that a row has a given key."""
     return " AND ".join(f"{quote(column.name)} = ?" for column in columns)

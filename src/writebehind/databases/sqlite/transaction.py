@@ -9,9 +9,17 @@ from typing import Any
 
 from writebehind.chain import Link, Standing
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRows, DeadLetter, LedgerRow, PartitionName, RowsWritten
+from writebehind.databases.contract import (
+    CounterRows,
+    DeadLetter,
+    EventRows,
+    LedgerRow,
+    PartitionName,
+    RowsWritten,
+    ScoreRows,
+)
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
-from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite import counters, events, scores
 from writebehind.databases.sqlite.errors import translated
 from writebehind.errors import DatabaseRefused
 
@@ -54,6 +62,12 @@ class SqliteTransaction:
 
     def add_to_counters(self, change: CounterRows) -> RowsWritten:
         return counters.add_to_counters(self._connection, change)
+
+    def write_scores(self, change: ScoreRows) -> RowsWritten:
+        return scores.write_scores(self._connection, change)
+
+    def append_events(self, change: EventRows) -> RowsWritten:
+        return events.append_events(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
