@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import uuid
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
-from writebehind.databases.postgresql.arrays import Int8Array, TextArray, UuidArray
+from writebehind.databases.postgresql.arrays import Float8Array, Int8Array, TextArray, UuidArray
 from writebehind.values import INT64_MAX, INT64_MIN
 
 
@@ -34,6 +35,11 @@ def decoded(array: Any) -> Any:
 def test_integers(values: list[int | None]) -> None:
     assert decoded(Int8Array.encode(values)) == values
     assert decoded(Int8Array.encode(tuple(values))) == values
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [0.1, -1e300, 5e-324, math.inf, 3]])
+def test_floats(values: list[float]) -> None:
+    assert decoded(Float8Array.encode(values)) == values
 
 
 @pytest.mark.parametrize("values", [[], [""], ["a", "naïve", "日本", "%s", '"', "a,b", "{}", "NULL", "x" * 5000]])
@@ -64,8 +70,9 @@ def test_halves_of_surrogate_pairs_are_refused() -> None:
 
 
 def test_the_element_types_are_the_servers() -> None:
-    assert [(kind.element_oid, kind.array_oid) for kind in (Int8Array, TextArray, UuidArray)] == [
+    assert [(kind.element_oid, kind.array_oid) for kind in (Int8Array, Float8Array, TextArray, UuidArray)] == [
         (20, 1016),
+        (701, 1022),
         (25, 1009),
         (2950, 2951),
     ]

@@ -17,6 +17,7 @@ Keep = Literal["max", "min", "last", "sum"]
 KEEPS: tuple[Keep, ...] = ("max", "min", "last", "sum")
 Best = Literal["highest", "lowest"]
 
+SINGLE_BITS = 32
 DEFAULT_BOARD_TTL_MS = 3_600_000
 """A board is expensive to build again, so that it is kept for an hour."""
 
@@ -181,17 +182,24 @@ def bind_leaderboard(mapping: LeaderboardMapping, shape: TableShape | None) -> B
                 fix="Use text with a deterministic collation.",
             )
     scored = shape.columns[mapping.column]
-    is_float = scored.value_type is not None and scored.value_type.kind == "float"
+    number = scored.value_type
+    is_float = number is not None and number.kind == "float"
     if scored.amounts is not None:
         scores = Scores.of_amounts(scored.amounts)
-    elif is_float and mapping.keep != "sum":
+    elif is_float and mapping.keep != "sum" and number is not None and number.bits != SINGLE_BITS:
         scores = Scores(is_float=True)
     else:
         raise ColumnRefused(
             f"the column {mapping.column!r} of {mapping.table!r} has the type {scored.type_name}",
-            why="sums of floating-point numbers would not be exact" if is_float else scored.refusal,
+            why=_float_refusal(mapping) if is_float else scored.refusal,
             fix="A leaderboard needs a column of integers, NUMERIC with a scale, or (without sums) double precision.",
         )
     given = (*mapping.key, mapping.column)
     check_insertable(shape, given, what, fix="Give them defaults: a first score inserts its row.")
     return BoundLeaderboard(mapping, keys, scores)
+
+
+def _float_refusal(mapping: LeaderboardMapping) -> str:
+    if mapping.keep == "sum":
+        return "sums of floating-point numbers would not be exact"
+    return "it would round a score, and so hold another than the cache"

@@ -20,6 +20,7 @@ from psycopg.pq import Format
 _HEADER = struct.Struct(">iiIii")
 _LENGTH = struct.Struct(">i")
 _INT8 = struct.Struct(">iq")
+_FLOAT8 = struct.Struct(">id")
 _NULL = _LENGTH.pack(-1)
 _INT8_CHUNK = 1000
 _INT8_MANY = struct.Struct(">" + "iq" * _INT8_CHUNK)
@@ -57,6 +58,19 @@ class Int8Array(EncodedArray):
             parts.append(_INT8_MANY.pack(*flat))
         parts += [_INT8.pack(8, value) for value in values[whole:]]
         return cls(b"".join(parts))
+
+
+class Float8Array(EncodedArray):
+    """``double precision[]``."""
+
+    __slots__ = ()
+    element_oid = 701
+    array_oid = 1022
+
+    @classmethod
+    def encode(cls, values: Sequence[float]) -> Float8Array:
+        pack = _FLOAT8.pack
+        return cls(_header(cls, len(values)) + b"".join([pack(8, value) for value in values]))
 
 
 class TextArray(EncodedArray):
@@ -107,6 +121,6 @@ class _EncodedArrayDumper(Dumper):
 
 def register_arrays(context: AdaptContext) -> None:
     """Let a connection take encoded arrays as parameters."""
-    for kind in (Int8Array, TextArray, UuidArray):
+    for kind in (Int8Array, Float8Array, TextArray, UuidArray):
         dumper = type(f"{kind.__name__}Dumper", (_EncodedArrayDumper,), {"oid": kind.array_oid})
         context.adapters.register_dumper(kind, dumper)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib import resources
 from typing import Any
 
+from writebehind.chain import ROOT
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, RecordRead, Transaction
+from writebehind.databases.contract import (
+    BoardRead,
+    CounterRead,
+    DeadLetter,
+    EventRows,
+    LedgerRow,
+    PartitionName,
+    RecordRead,
+    Transaction,
+)
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
-from writebehind.databases.postgresql import counters
+from writebehind.databases.postgresql import counters, events, scores
 from writebehind.databases.postgresql import records as records_sql
 from writebehind.databases.postgresql.connections import Connections
 from writebehind.databases.postgresql.errors import translated
@@ -18,11 +28,14 @@ from writebehind.databases.postgresql.shape import read_shape
 from writebehind.databases.postgresql.statements import encode_keys
 from writebehind.databases.postgresql.transaction import (
     PostgresTransaction,
+    begin,
     ledger_rows,
     open_transaction,
     partition_arrays,
+    roll_back,
 )
-from writebehind.mapping import BoundCounter, BoundRecords, TableShape
+from writebehind.errors import RowRefused
+from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -35,6 +48,8 @@ class PostgresDatabase:
     """
 
     dialect = "postgresql"
+    kinds: frozenset[Kind] = frozenset(KINDS)
+    has_savepoints = True
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url)
@@ -97,6 +112,23 @@ class PostgresDatabase:
         ) as (_, found):
             return RecordRead(found[0][0], found[0][1], records_sql.found_records(records, rows, found))
 
+    @contextmanager
+    def read_board(
+        self, name: PartitionName, leaderboard: BoundLeaderboard, board: Row, front: str | None
+    ) -> Iterator[BoardRead]:
+        doing = f"reading a board of {leaderboard.name!r}"
+        facts = _name_facts(name) | {"front": front}
+        with self._connections.use(lambda connection: connection.execute(scores.BEGIN_BOARD), doing) as (connection, _):
+            try:
+                with translated(doing):
+                    head, front_is_applied = connection.execute(scores.READ_HEAD, facts).fetchone() or (ROOT, False)
+                    scores.declare_board(connection, leaderboard, board)
+                # Closed: slices that are asked for too late must not meet another's use of the connection.
+                with closing(scores.fetch_slices(connection, doing)) as slices:
+                    yield BoardRead(head, front_is_applied, slices)
+            finally:
+                roll_back(connection)
+
     def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
         facts = _name_facts(name) | {"births": list(births)}
         return [DeadLetter(*letter) for letter in self._read("dead_letters", "reading dead letters", facts)]
@@ -107,6 +139,16 @@ class PostgresDatabase:
     def incidents(self, namespace: str) -> list[tuple[str, int, str, str]]:
         found = self._read("incidents", "reading incidents", {"namespace": namespace})
         return [(mapping, partition, kind, detail) for mapping, partition, kind, detail in found]
+
+    def try_events(self, change: EventRows) -> RowRefused | None:
+        with self._connections.use(begin, "beginning a transaction") as (connection, _):
+            try:
+                events.try_to_append(connection, change)
+            except RowRefused as error:
+                return error
+            finally:
+                roll_back(connection)
+        return None
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         return self._transaction()

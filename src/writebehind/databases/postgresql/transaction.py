@@ -15,14 +15,16 @@ from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import (
     CounterRows,
     DeadLetter,
+    EventRows,
     LedgerRow,
     PartitionName,
     RecordRows,
     RowAbsent,
     RowsWritten,
+    ScoreRows,
 )
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
-from writebehind.databases.postgresql import counters
+from writebehind.databases.postgresql import counters, events, scores
 from writebehind.databases.postgresql import records as records_sql
 from writebehind.databases.postgresql.connections import Connections, PgConnection
 from writebehind.databases.postgresql.errors import translate_commit, translated
@@ -39,16 +41,17 @@ def open_transaction(connections: Connections) -> Iterator[PgConnection]:
 
     :raises DatabaseUnavailable: also where the connection broke at the COMMIT, whose outcome is then open.
     """
-    with connections.use(_begin, "beginning a transaction") as (connection, _):
+    with connections.use(begin, "beginning a transaction") as (connection, _):
         try:
             yield connection
         except BaseException:
-            _roll_back(connection)
+            roll_back(connection)
             raise
         _commit(connection)
 
 
-def _begin(connection: PgConnection) -> None:
+def begin(connection: PgConnection) -> None:
+    """Begin a transaction that writes."""
     connection.execute(_SQL["begin_flush"])
 
 
@@ -65,7 +68,8 @@ def _commit(connection: PgConnection) -> None:
         )
 
 
-def _roll_back(connection: PgConnection) -> None:
+def roll_back(connection: PgConnection) -> None:
+    """End a transaction without its changes; one that is over already is no error."""
     if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
         try:
             connection.execute("ROLLBACK")
@@ -112,6 +116,12 @@ class PostgresTransaction:
 
     def write_records(self, change: RecordRows) -> RowsWritten:
         return records_sql.write_records(self._connection, change)
+
+    def write_scores(self, change: ScoreRows) -> RowsWritten:
+        return scores.write_scores(self._connection, change)
+
+    def append_events(self, change: EventRows) -> RowsWritten:
+        return events.append_events(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

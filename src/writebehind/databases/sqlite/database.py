@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib import resources
 from typing import Any
 
 from writebehind.chain import ROOT
 from writebehind.databases.blocks import load_blocks
-from writebehind.databases.contract import CounterRead, DeadLetter, LedgerRow, PartitionName, RecordRead, Transaction
+from writebehind.databases.contract import (
+    BoardRead,
+    CounterRead,
+    DeadLetter,
+    EventRows,
+    LedgerRow,
+    PartitionName,
+    RecordRead,
+    Transaction,
+)
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
-from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite import counters, events, scores
 from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.connections import Connections
 from writebehind.databases.sqlite.errors import translated
 from writebehind.databases.sqlite.shape import read_shape
 from writebehind.databases.sqlite.transaction import SqliteTransaction, name_facts, read_rows
-from writebehind.mapping import BoundCounter, BoundRecords, TableShape
+from writebehind.errors import RowRefused
+from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -32,6 +42,8 @@ class SqliteDatabase:
     """
 
     dialect = "sqlite"
+    kinds: frozenset[Kind] = frozenset(KINDS)
+    has_savepoints = True
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url)
@@ -84,15 +96,26 @@ class SqliteDatabase:
     ) -> CounterRead:
         # Several statements in one read transaction, which SQLite's WAL gives one snapshot.
         with self._connections.use("BEGIN") as connection, translated(f"reading {counter.name!r}"):
-            head, front_is_applied = _head(connection, name, front)
+            head, front_is_applied = _read_head(connection, name, front)
             return CounterRead(head, front_is_applied, counters.read_values(connection, counter, rows))
 
     def read_records(
         self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
     ) -> RecordRead:
         with self._connections.use("BEGIN") as connection, translated(f"reading {records.name!r}"):
-            head, front_is_applied = _head(connection, name, front)
+            head, front_is_applied = _read_head(connection, name, front)
             return RecordRead(head, front_is_applied, records_sql.read_values(connection, records, rows))
+
+    @contextmanager
+    def read_board(
+        self, name: PartitionName, leaderboard: BoundLeaderboard, board: Row, front: str | None
+    ) -> Iterator[BoardRead]:
+        # One read transaction again; what reads in it must be over before it ends.
+        with self._connections.use("BEGIN") as connection:
+            with translated(f"reading a board of {leaderboard.name!r}"):
+                head, front_is_applied = _read_head(connection, name, front)
+            with closing(scores.read_slices(connection, leaderboard, board)) as slices:
+                yield BoardRead(head, front_is_applied, slices)
 
     def dead_letters(self, name: PartitionName, births: Sequence[str]) -> list[DeadLetter]:
         facts = name_facts(name) | {"births": json.dumps(list(births))}
@@ -104,6 +127,19 @@ class SqliteDatabase:
     def incidents(self, namespace: str) -> list[tuple[str, int, str, str]]:
         found = self._read("incidents", "reading incidents", {"namespace": namespace})
         return [(mapping, partition, kind, detail) for mapping, partition, kind, detail in found]
+
+    def try_events(self, change: EventRows) -> RowRefused | None:
+        with self._connections.use() as connection:
+            with translated("beginning a transaction"):
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                events.append_events(connection, change)
+            except RowRefused as error:
+                return error
+            finally:
+                if connection.in_transaction:  # SQLite ends it itself after some errors, such as a full disk
+                    connection.execute("ROLLBACK")
+        return None
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         return self._transaction()
@@ -125,8 +161,8 @@ class SqliteDatabase:
             return connection.execute(_SQL[block], facts).fetchall()
 
 
-def _head(connection: sqlite3.Connection, name: PartitionName, front: str | None) -> tuple[str, bool]:
-    """The head of a partition, and whether ``front`` was applied; ``root`` where it was never declared."""
+def _read_head(connection: sqlite3.Connection, name: PartitionName, front: str | None) -> tuple[str, bool]:
+    """The head, and whether ``front`` was applied. A partition that was never declared has the head "root"."""
     ledger = connection.execute(_SQL["read_partition"], name_facts(name)).fetchone()
     if ledger is None:
         return ROOT, False

@@ -13,14 +13,16 @@ from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import (
     CounterRows,
     DeadLetter,
+    EventRows,
     LedgerRow,
     PartitionName,
     RecordRows,
     RowAbsent,
     RowsWritten,
+    ScoreRows,
 )
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
-from writebehind.databases.sqlite import counters
+from writebehind.databases.sqlite import counters, events, scores
 from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.errors import translated
 from writebehind.errors import DatabaseRefused
@@ -72,6 +74,12 @@ class SqliteTransaction:
 
     def write_records(self, change: RecordRows) -> RowsWritten:
         return records_sql.write_records(self._connection, change)
+
+    def write_scores(self, change: ScoreRows) -> RowsWritten:
+        return scores.write_scores(self._connection, change)
+
+    def append_events(self, change: EventRows) -> RowsWritten:
+        return events.append_events(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
