@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from writebehind.databases.contract import CounterRows, RowsWritten, Transaction
 from writebehind.errors import DatabaseUnavailable, RowRefused
-from writebehind.flush.splitting import WriteOutcome, write_rows
+from writebehind.flush.kinds.counter_splitting import WriteOutcome, write_rows
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.values import Amounts, KeyCodec, KeyColumn
 
