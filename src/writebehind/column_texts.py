@@ -78,7 +78,7 @@ def single(value: float) -> float:
     :raises Unfit: it is beyond all of them.
     """
     try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError as error:
         raise Unfit("it is beyond single precision") from error
 

@@ -129,6 +129,7 @@ def bind_records(mapping: RecordMapping, shape: TableShape | None) -> BoundRecor
     shape = required_shape(shape, mapping.table, what)
     check_columns(shape, (*mapping.columns, *((mapping.version,) if mapping.version else ())), what)
     keys = bind_key(shape, mapping.key, mapping.name, what)
+    _check_exact_keys(keys, what)
     key_names = {column.name for column in keys.columns}
     columns: dict[str, ColumnType] = {}
     refusals: dict[str, str] = {}
@@ -163,3 +164,15 @@ def bind_records(mapping: RecordMapping, shape: TableShape | None) -> BoundRecor
             fix="Use an integer or a timestamp.",
         )
     return BoundRecords(mapping, keys, columns, refusals, defaults, frozenset(required))
+
+
+def _check_exact_keys(keys: KeyCodec, what: str) -> None:
+    """:raises ColumnRefused: where several keys of the cache would be one row of the table."""
+    for column in keys.columns:
+        if column.needs_grouping:
+            raise ColumnRefused(
+                f"the key column {column.name!r} of {what} has the type {column.type_name}",
+                why="the database calls different texts equal there, and which of two records is the later one would "
+                "not be known",
+                fix="Use a key column that tells texts apart (text, with a deterministic collation), or another key.",
+            )

@@ -16,10 +16,12 @@ from writebehind.databases.contract import (
     EventRows,
     LedgerRow,
     PartitionName,
+    RecordRead,
     Transaction,
 )
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
 from writebehind.databases.postgresql import counters, events, scores
+from writebehind.databases.postgresql import records as records_sql
 from writebehind.databases.postgresql.connections import Connections
 from writebehind.databases.postgresql.errors import translated
 from writebehind.databases.postgresql.shape import read_shape
@@ -33,7 +35,7 @@ from writebehind.databases.postgresql.transaction import (
     roll_back,
 )
 from writebehind.errors import RowRefused
-from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, Kind, TableShape
+from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -99,6 +101,16 @@ class PostgresDatabase:
             head, front_is_applied, _, _ = found[0]
             values = {rows[position]: units for _, _, position, units in found if position is not None}
             return CounterRead(head, front_is_applied, values)
+
+    def read_records(
+        self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
+    ) -> RecordRead:
+        statement = records_sql.read_records_statement(records)
+        facts = _name_facts(name) | {"front": front} | encode_keys(records.keys.columns, rows)
+        with self._connections.use(
+            lambda connection: connection.execute(statement, facts).fetchall(), f"reading {records.name!r}"
+        ) as (_, found):
+            return RecordRead(found[0][0], found[0][1], records_sql.found_records(records, rows, found))
 
     @contextmanager
     def read_board(

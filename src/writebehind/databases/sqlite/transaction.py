@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from writebehind.chain import Link, Standing
+from writebehind.columns import Text
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import (
     CounterRows,
@@ -15,13 +16,18 @@ from writebehind.databases.contract import (
     EventRows,
     LedgerRow,
     PartitionName,
+    RecordRows,
+    RowAbsent,
     RowsWritten,
     ScoreRows,
 )
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
 from writebehind.databases.sqlite import counters, events, scores
+from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.errors import translated
 from writebehind.errors import DatabaseRefused
+from writebehind.mapping import BoundRecords
+from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
 
@@ -68,6 +74,12 @@ class SqliteTransaction:
 
     def append_events(self, change: EventRows) -> RowsWritten:
         return events.append_events(self._connection, change)
+
+    def read_versions(self, records: BoundRecords, rows: Sequence[Row]) -> list[Text | RowAbsent]:
+        return records_sql.read_versions(self._connection, records, rows)
+
+    def write_records(self, change: RecordRows) -> RowsWritten:
+        return records_sql.write_records(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
