@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from writebehind.application.asynchronous import AsyncWriteBehind
     from writebehind.application.blocking import WriteBehind
-    from writebehind.client.counter import Ack, AsyncCounter, Counter
+    from writebehind.client.doors.base import Ack
+    from writebehind.client.doors.counters import AsyncCounter, Counter
+    from writebehind.client.doors.events import AsyncEvents, Events
+    from writebehind.client.doors.leaderboards import AsyncLeaderboard, Leaderboard
+    from writebehind.client.doors.records import AsyncRecords, Records
+    from writebehind.client.flows.leaderboards import BoardEntry
     from writebehind.errors import (
         BufferFull,
         CacheError,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
         MappingError,
         NotOpen,
         PartitionStopped,
+        PartlyWritten,
         ReadUnsettled,
         SumOutOfRange,
         TableMissing,
@@ -46,7 +52,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Ack",
     "AsyncCounter",
+    "AsyncEvents",
+    "AsyncLeaderboard",
+    "AsyncRecords",
     "AsyncWriteBehind",
+    "BoardEntry",
     "BufferFull",
     "CacheError",
     "CacheRefused",
@@ -61,16 +71,20 @@ __all__ = [
     "DeadLettered",
     "DurabilityUnknown",
     "EmbeddedCacheError",
+    "Events",
     "FlushReport",
     "FlushTimeout",
     "KeyRefused",
+    "Leaderboard",
     "LedgerMissing",
     "MappingConflict",
     "MappingError",
     "MappingStatus",
     "NotOpen",
     "PartitionStopped",
+    "PartlyWritten",
     "ReadUnsettled",
+    "Records",
     "Status",
     "SumOutOfRange",
     "TableMissing",
@@ -82,9 +96,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ack": "writebehind.client.counter",
-    "AsyncCounter": "writebehind.client.counter",
+    "Ack": "writebehind.client.doors.base",
+    "AsyncCounter": "writebehind.client.doors.counters",
+    "AsyncEvents": "writebehind.client.doors.events",
+    "AsyncLeaderboard": "writebehind.client.doors.leaderboards",
+    "AsyncRecords": "writebehind.client.doors.records",
     "AsyncWriteBehind": "writebehind.application.asynchronous",
+    "BoardEntry": "writebehind.client.flows.leaderboards",
     "BufferFull": "writebehind.errors",
     "CacheError": "writebehind.errors",
     "CacheRefused": "writebehind.errors",
@@ -92,23 +110,27 @@ _HOMES = {
     "ColumnMissing": "writebehind.errors",
     "ColumnRefused": "writebehind.errors",
     "ConfigurationError": "writebehind.errors",
-    "Counter": "writebehind.client.counter",
+    "Counter": "writebehind.client.doors.counters",
     "DatabaseError": "writebehind.errors",
     "DatabaseRefused": "writebehind.errors",
     "DatabaseUnavailable": "writebehind.errors",
     "DeadLettered": "writebehind.errors",
     "DurabilityUnknown": "writebehind.errors",
     "EmbeddedCacheError": "writebehind.errors",
+    "Events": "writebehind.client.doors.events",
     "FlushReport": "writebehind.flush.task",
     "FlushTimeout": "writebehind.errors",
     "KeyRefused": "writebehind.errors",
+    "Leaderboard": "writebehind.client.doors.leaderboards",
     "LedgerMissing": "writebehind.errors",
     "MappingConflict": "writebehind.errors",
     "MappingError": "writebehind.errors",
     "MappingStatus": "writebehind.inspection",
     "NotOpen": "writebehind.errors",
     "PartitionStopped": "writebehind.errors",
+    "PartlyWritten": "writebehind.errors",
     "ReadUnsettled": "writebehind.errors",
+    "Records": "writebehind.client.doors.records",
     "Status": "writebehind.inspection",
     "SumOutOfRange": "writebehind.errors",
     "TableMissing": "writebehind.errors",

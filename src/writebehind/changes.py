@@ -17,12 +17,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
+from writebehind.scores import Scores
 
 RecordOperation = Literal["upsert", "renew", "delete"]
 ScoreOperation = Literal["merge", "set", "delete"]
+
+C = TypeVar("C")
 
 _RECORD_LETTERS: dict[str, RecordOperation] = {"u": "upsert", "n": "renew", "d": "delete"}
 _LETTERS_OF_RECORDS = {operation: letter for letter, operation in _RECORD_LETTERS.items()}
@@ -80,13 +83,11 @@ class RecordChange:
         versions = None if later.versions is None else {**(self.versions or {}), **later.versions}
         return RecordChange(self.operation, {**self.columns, **later.columns}, versions, self.deleted_at)
 
-    def before(self, since: RecordChange | None) -> RecordChange | None:
+    def before(self, since: RecordChange) -> RecordChange | None:
         """What of this change is still to be written, when ``since`` was written after it and reached the cache first.
 
         None where nothing is. A lost deletion that was written over takes what was written over it along.
         """
-        if since is None:
-            return self
         if since.operation != "upsert":
             return None
         if self.operation != "upsert":
@@ -117,13 +118,98 @@ class ScoreChange:
             return ScoreChange("set", later.units)
         return ScoreChange(self.operation, kept(self.units, later.units, keep))
 
-    def before(self, since: ScoreChange | None, keep: str) -> ScoreChange | None:
-        """What of this change is still to be written, when ``since`` was written after it and reached the cache first."""
-        if since is None:
-            return self
+    def before(self, since: ScoreChange, keep: str) -> ScoreChange | None:
+        """What of this change is still to be written, when ``since`` was written after it and is in the cache."""
         if since.operation != "merge" or (keep == "last" and self.operation == "merge"):
             return None
         return self if self.operation == "merge" else self.then(since, keep)
+
+
+class Rules(Protocol[C]):
+    """How changes of one field follow each other. ``C`` is the kind's change."""
+
+    def then(self, before: C, now: C) -> C:
+        """Two changes as one."""
+        ...
+
+    def before(self, change: C, since: C) -> C | None:
+        """What is still to be written of a change, when ``since`` was written after it and reached the cache first."""
+        ...
+
+    def encode(self, change: C) -> str:
+        """The text that travels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRules:
+    """A board's rule."""
+
+    keep: str
+    scores: Scores
+
+    def then(self, before: ScoreChange, now: ScoreChange) -> ScoreChange:
+        return before.then(now, self.keep)
+
+    def before(self, change: ScoreChange, since: ScoreChange) -> ScoreChange | None:
+        return change.before(since, self.keep)
+
+    def encode(self, change: ScoreChange) -> str:
+        if change.operation == "delete":
+            return "x"
+        return ("=" if change.operation == "set" else "") + self.scores.to_text(change.units)
+
+    def decode(self, text: bytes) -> ScoreChange:
+        """Read what ``encode`` wrote, or the cache's functions.
+
+        :raises ValueError: it is no change.
+        """
+        if text == b"x":
+            return ScoreChange("delete")
+        if text[:1] == b"=":
+            return ScoreChange("set", self.scores.from_text(text[1:]))
+        return ScoreChange("merge", self.scores.from_text(text))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRules:
+    """The order of acceptance, or a version column: ``version_kind`` is ``""``, ``"integer"`` or ``"text"``."""
+
+    version_kind: Literal["", "integer", "text"] = ""
+
+    def then(self, before: RecordChange, now: RecordChange) -> RecordChange:
+        if self.version_kind and self.is_older(self.version_of(now), self.version_of(before)):
+            return before
+        return before.then(now)
+
+    def before(self, change: RecordChange, since: RecordChange) -> RecordChange | None:
+        if self.version_kind and self.is_older(self.version_of(since), self.version_of(change)):
+            return change
+        return change.before(since)
+
+    def encode(self, change: RecordChange) -> str:
+        return change.encode()
+
+    def version_of(self, change: RecordChange) -> str:
+        """The version of a single write, the largest one of a merged change."""
+        versions = [*(change.versions or {}).values(), *([change.deleted_at] if change.deleted_at else [])]
+        return max(versions, key=int) if self.version_kind == "integer" else max(versions)
+
+    def is_older(self, version: str, other: str) -> bool:
+        """Whether a version is smaller: integers by their value, moments by their text of a fixed width."""
+        return int(version) < int(other) if self.version_kind == "integer" else version < other
+
+    def since_row(self, change: RecordChange, row_version: Text) -> RecordChange | None:
+        """What of a change a row with this version has not outdated; None for nothing. NULL is older than any."""
+        if row_version is None or not self.version_kind:
+            return change
+        if change.operation == "delete":
+            return None if self.is_older(change.deleted_at or "", row_version) else change
+        if change.operation == "renew" and not self.is_older(change.deleted_at or "", row_version):
+            return change
+        versions = change.versions or {}
+        columns = {n: t for n, t in change.columns.items() if not self.is_older(versions[n], row_version)}
+        return RecordChange("upsert", columns, {n: versions[n] for n in columns}) if columns else None
 
 
 def kept(before: int | float, now: int | float, keep: str) -> int | float:

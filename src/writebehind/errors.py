@@ -15,6 +15,7 @@
     │   └── SumOutOfRange
     ├── BufferFull                a bound was reached; nothing was written
     ├── DurabilityUnknown         the outcome is not known yet; the token settles it later
+    ├── PartlyWritten             of a call with several writes, only the first were accepted
     ├── TotalUnavailable          the write was accepted, its total could not be read
     ├── DeadLettered              the write reached the database's dead letters, not its row
     ├── ReadUnsettled             an exact read found no quiet moment within its tries
@@ -118,6 +119,16 @@ class DurabilityUnknown(WriteBehindError):
     def __init__(self, what: str, *, why: str = "", fix: str = "", token: str = "") -> None:
         super().__init__(what, why=why, fix=fix)
         self.token = token
+
+
+class PartlyWritten(WriteBehindError):
+    """Of a call with several writes only the first ``written`` were accepted, or are on their way and are settled by
+    this process; the others were not written.
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", written: int = 0) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.written = written
 
 
 class TotalUnavailable(WriteBehindError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from writebehind.cache.link import Links
@@ -10,14 +10,20 @@ from writebehind.client.lane import Lane
 from writebehind.databases.contract import Database
 from writebehind.errors import DatabaseError
 from writebehind.flush.task import Task
+from writebehind.mapping import BoundMapping, Kind
 from writebehind.worker.schedule import Dirt, look
 
 
 @dataclass(frozen=True, slots=True)
 class MappingStatus:
-    """One mapping. ``pending_*`` is at risk: acknowledged, not yet committed in the database."""
+    """One mapping. ``pending_*`` is at risk: acknowledged, not yet committed in the database.
+
+    ``kind`` is ``counter``, ``leaderboard``, ``record`` or ``event``; ``database`` the URL without its password.
+    """
 
     name: str
+    kind: Kind
+    database: str
     pending_writes: int
     pending_keys: int
     sealed_batches: int
@@ -45,7 +51,7 @@ class Status:
     """Everything at a glance."""
 
     cache: str
-    database: str
+    databases: tuple[str, ...]
     namespace: str
     pending_writes: int
     pending_keys: int
@@ -54,56 +60,65 @@ class Status:
     worker_errors: Mapping[str, str]
     """By table: what the worker of this process is failing with now."""
     incidents: int | None
-    """Incidents recorded in the database; None where it could not be asked."""
+    """Incidents recorded in the databases; None where one could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedDatabase:
+    """A database, how it is shown, and the partitions whose rows it has."""
+
+    shown: str
+    database: Database
+    tasks: Sequence[Task]
 
 
 def inspect(
     cache: Links,
-    database: Database,
-    tasks: Sequence[Task],
+    databases: Sequence[InspectedDatabase],
     lanes: Mapping[str, Sequence[Lane]],
     *,
-    database_url: str,
     namespace: str,
     worker_errors: Mapping[str, str],
 ) -> Status:
-    """Look at everything once; the database's being down is no error here.
+    """Look at everything once; a database's being down is no error here.
 
     :raises CacheUnavailable: there is nothing to show without the cache.
     """
-    with cache.borrow() as link:
-        dirt = look(link, tasks)
-    letters: dict[str, int] | None
-    incidents: int | None
-    try:
-        letters = database.count_dead_letters(namespace)
-        incidents = len(database.incidents(namespace))
-    except DatabaseError:
-        letters = incidents = None  # shown as unknown
-    names = dict.fromkeys(task.counter.name for task in tasks)
-    mappings = tuple(
-        _mapping(name, [each for each in dirt if each.task.counter.name == name], lanes.get(name, ()), letters)
-        for name in names
-    )
+    mappings: list[MappingStatus] = []
+    incidents: int | None = 0
+    for inspected in databases:
+        with cache.borrow() as link:
+            dirt = look(link, inspected.tasks)
+        letters: dict[str, int] | None
+        try:
+            letters = inspected.database.count_dead_letters(namespace)
+            recorded = len(inspected.database.incidents(namespace))
+            incidents = None if incidents is None else incidents + recorded
+        except DatabaseError:
+            letters = incidents = None  # shown as unknown
+        for mapping in dict.fromkeys(task.mapping for task in inspected.tasks):
+            of_mapping = [each for each in dirt if each.task.mapping is mapping]
+            mappings.append(_mapping(mapping, inspected.shown, of_mapping, lanes.get(mapping.name, ()), letters))
     return Status(
         cache=cache.address.shown,
-        database=database_url,
+        databases=tuple(inspected.shown for inspected in databases),
         namespace=namespace,
         pending_writes=sum(mapping.pending_writes for mapping in mappings),
         pending_keys=sum(mapping.pending_keys for mapping in mappings),
         oldest_pending_s=max((mapping.oldest_pending_s for mapping in mappings), default=0.0),
-        mappings=mappings,
+        mappings=tuple(mappings),
         worker_errors=dict(worker_errors),
         incidents=incidents,
     )
 
 
 def _mapping(
-    name: str, dirt: Iterable[Dirt], lanes: Sequence[Lane], letters: Mapping[str, int] | None
+    mapping: BoundMapping, database: str, dirt: Sequence[Dirt], lanes: Sequence[Lane], letters: Mapping[str, int] | None
 ) -> MappingStatus:
-    dirt = list(dirt)
     return MappingStatus(
-        name=name,
+        name=mapping.name,
+        kind=mapping.kind,
+        database=database,
         pending_writes=sum(each.open_writes + each.sealed_writes for each in dirt),
         pending_keys=sum(each.open_fields + each.sealed_fields for each in dirt),
         sealed_batches=sum(each.sealed for each in dirt),
@@ -115,5 +130,5 @@ def _mapping(
         released_groups=sum(lane.ring.released_groups for lane in lanes),
         lost_local_writes=sum(lane.lost_local_writes for lane in lanes),
         hindrance=next((str(lane.hindrance) for lane in lanes if lane.hindrance is not None), ""),
-        dead_letters=None if letters is None else letters.get(name, 0),
+        dead_letters=None if letters is None else letters.get(mapping.name, 0),
     )

@@ -173,6 +173,17 @@ def path(fix: str) -> Kind:
     return Kind(check, str, fix)
 
 
+def column_name() -> Kind:
+    """One name."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise UnfitError(f"it is {_type_name(value)}, and not a name" if value != "" else "it is empty")
+        return value
+
+    return Kind(check, str, "Write the name of one column.")
+
+
 def column_names() -> Kind:
     """One name, or a list of them."""
 

@@ -1,4 +1,4 @@
-"""Where settings come from: keyword arguments, environment variables, a TOML file.
+"""Where settings come from: keyword arguments, environment variables, a TOML file with its mappings.
 
 Each reader finds values and notes what it does not understand; nothing stops at the first problem.
 """
@@ -7,25 +7,89 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from writebehind import setting_kinds as kinds
 from writebehind.errors import ConfigurationError
-from writebehind.mapping import CounterMapping
+from writebehind.mapping import CounterMapping, EventMapping, LeaderboardMapping, RecordMapping
 from writebehind.setting_kinds import Kind, UnfitError, shown
+
+AnyMapping: TypeAlias = CounterMapping | LeaderboardMapping | RecordMapping | EventMapping
+DeclaredMapping: TypeAlias = tuple[AnyMapping, str | None]
+"""A mapping, and the URL of its own database."""
 
 DEFAULT_FILE = "writebehind.toml"
 PREFIX = "WRITEBEHIND_"
 _CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 _FILE_KIND = kinds.path("Name a TOML file that this user can read.")
-_COUNTER_KINDS: dict[str, Kind] = {
-    "key": kinds.column_names(),
-    "missing": kinds.choice("dead_letter", "insert", "ignore"),
-    "partitions": kinds.whole_number(1, 1024, "partitions"),
-    "cached_value_ttl_ms": kinds.whole_number(1, 2**53, "milliseconds"),
+_URL = kinds.url(("postgresql", "postgres", "sqlite", "duckdb"), "duckdb:///events.duckdb")
+_PARTITIONS = kinds.whole_number(1, 1024, "partitions")
+_TTL = kinds.whole_number(1, 2**53, "milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of mapping in the TOML file: ``[counters."videos.likes"]``. ``options`` are those of ``parse``."""
+
+    word: str
+    example: str
+    parse: Callable[..., AnyMapping]
+    options: Mapping[str, Kind]
+
+
+SECTIONS: Mapping[str, Section] = {
+    "counters": Section(
+        "counter",
+        "videos.likes",
+        CounterMapping.parse,
+        {
+            "key": kinds.column_names(),
+            "missing": kinds.choice("dead_letter", "insert", "ignore"),
+            "partitions": _PARTITIONS,
+            "cached_value_ttl_ms": _TTL,
+        },
+    ),
+    "leaderboards": Section(
+        "leaderboard",
+        "scores.points",
+        LeaderboardMapping.parse,
+        {
+            "member": kinds.column_name(),
+            "board": kinds.column_name(),
+            "keep": kinds.choice("max", "min", "last", "sum"),
+            "best": kinds.choice("highest", "lowest"),
+            "partitions": _PARTITIONS,
+            "cached_value_ttl_ms": _TTL,
+        },
+    ),
+    "records": Section(
+        "record mapping",
+        "profiles",
+        RecordMapping.parse,
+        {
+            "key": kinds.column_names(),
+            "columns": kinds.column_names(),
+            "version": kinds.column_name(),
+            "partitions": _PARTITIONS,
+            "cached_value_ttl_ms": _TTL,
+        },
+    ),
+    "events": Section(
+        "event log",
+        "clicks",
+        EventMapping.parse,
+        {
+            "columns": kinds.column_names(),
+            "position": kinds.column_name(),
+            "partitions": _PARTITIONS,
+            "max_length": kinds.whole_number(1, 1_000_000_000, "events"),
+            "when_full": kinds.choice("block", "refuse"),
+        },
+    ),
 }
 
 
@@ -72,7 +136,8 @@ class File:
     path: Path | None = None
     label: str = ""
     values: tuple[Given, ...] = ()
-    counters: Mapping[str, object] = field(default_factory=dict)
+    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """The mappings that it declares, by the name of their section."""
 
 
 def parsed(given: Given, problems: Problems) -> tuple[bool, object]:
@@ -138,45 +203,65 @@ def read_file(
     except ValueError as error:  # not TOML, or not UTF-8
         problems.add(f"config ({source}) is {shown(label)}: it is not TOML: {error}. Mend that line.")
         return File()
-    counters = document.pop("counters", {})
-    if not isinstance(counters, dict):
-        problems.add(f'counters ({label}: counters) is not a table. Write [counters."videos.likes"].')
-        counters = {}
+    sections = {}
+    for name, section in SECTIONS.items():
+        declared = document.pop(name, {})
+        if isinstance(declared, dict):
+            sections[name] = declared
+        else:
+            problems.add(f'{name} ({label}: {name}) is not a table. Write [{name}."{section.example}"].')
     values = []
     for name, value in document.items():
         if name in known:
             values.append(Given(name, value, f"{label}: {name}", known[name], from_file=True))
         else:
-            problems.add_unknown(name, label, {*known, "counters"})
-    return File(path, label, tuple(values), counters)
+            problems.add_unknown(name, label, {*known, *SECTIONS})
+    return File(path, label, tuple(values), sections)
 
 
-def counters_in(file: File, problems: Problems) -> tuple[CounterMapping, ...]:
-    """The counters that the file declares, in its order."""
+def mappings_in(file: File, problems: Problems) -> tuple[DeclaredMapping, ...]:
+    """The mappings that the file declares, in its order, each with the URL of its own database or None."""
     found = []
-    for target, options in file.counters.items():
-        source = f'{file.label}: counters."{target}"'
-        if not isinstance(options, dict):
-            problems.add(f'the counter {target!r} ({source}) is not a table. Write [counters."videos.likes"].')
-            continue
-        if "." not in target and any(isinstance(value, dict) for value in options.values()):
-            # [counters.videos.likes], which TOML reads as a table in a table.
-            column = next(name for name, value in options.items() if isinstance(value, dict))
-            problems.add(
-                f"the counter {target}.{column} ({source}) is written without quotes. "
-                f'Write [counters."{target}.{column}"].'
-            )
-            continue
-        accepted = {}
-        for name, value in options.items():
-            if name not in _COUNTER_KINDS:
-                problems.add_unknown(name, source, _COUNTER_KINDS)
-                continue
-            fits, result = parsed(Given(name, value, f"{source}.{name}", _COUNTER_KINDS[name]), problems)
-            if fits:
-                accepted[name] = result
-        try:
-            found.append(CounterMapping.parse(target, **accepted))  # type: ignore[arg-type]  # the kinds saw to it
-        except ConfigurationError as error:
-            problems.add(f"the counter {target!r} ({source}): {error}")
+    for section_name, declared in file.sections.items():
+        for target, options in declared.items():
+            mapping = _mapping_in(file.label, section_name, target, options, problems)
+            if mapping is not None:
+                found.append(mapping)
     return tuple(found)
+
+
+def _mapping_in(
+    label: str, section_name: str, target: str, options: object, problems: Problems
+) -> DeclaredMapping | None:
+    section = SECTIONS[section_name]
+    source = f'{label}: {section_name}."{target}"'
+    if not isinstance(options, dict):
+        problems.add(
+            f'the {section.word} {target!r} ({source}) is not a table. Write [{section_name}."{section.example}"].'
+        )
+        return None
+    if "." not in target and any(isinstance(value, dict) for value in options.values()):
+        # [counters.videos.likes], which TOML reads as a table in a table.
+        column = next(name for name, value in options.items() if isinstance(value, dict))
+        problems.add(
+            f"the {section.word} {target}.{column} ({source}) is written without quotes. "
+            f'Write [{section_name}."{target}.{column}"].'
+        )
+        return None
+    known = {**section.options, "database": _URL}
+    accepted: dict[str, object] = {}
+    for name, value in options.items():
+        if name not in known:
+            problems.add_unknown(name, source, known)
+            continue
+        fits, result = parsed(Given(name, value, f"{source}.{name}", known[name], from_file=True), problems)
+        if fits:
+            accepted[name] = result
+    database = accepted.pop("database", None)
+    try:
+        if section_name == "leaderboards" and "member" not in accepted:
+            raise ConfigurationError("it has no member", fix='Name its column: member = "player".')  # noqa: TRY301
+        return section.parse(target, **accepted), None if database is None else str(database)
+    except ConfigurationError as error:
+        problems.add(f"the {section.word} {target!r} ({source}): {error}")
+        return None

@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from writebehind import setting_kinds as kinds
-from writebehind.mapping import CounterMapping
 from writebehind.setting_kinds import Kind, redacted
-from writebehind.setting_sources import Problems, counters_in, parsed, read_arguments, read_environment, read_file
+from writebehind.setting_sources import (
+    DeclaredMapping,
+    Problems,
+    mappings_in,
+    parsed,
+    read_arguments,
+    read_environment,
+    read_file,
+)
 
 _LATER = "this level is not available in this version"
 
@@ -133,8 +140,8 @@ class Settings:
         kinds.boolean(),
         "Start even though the cache's eviction policy may remove writes that were not flushed, which loses them.",
     )
-    counters: tuple[CounterMapping, ...] = ()
-    """The counters that the TOML file declares, in its order."""
+    mappings: tuple[DeclaredMapping, ...] = ()
+    """The mappings that the TOML file declares, in its order, each with the URL of its own database or None."""
 
     @classmethod
     def load(cls, **arguments: object) -> Settings:
@@ -185,7 +192,7 @@ def load_settings(arguments: Mapping[str, object], environment: Mapping[str, str
             base = file.path.parent if value.from_file and file.path is not None else directory
             found[fields_by_name[value.name]] = base / result if isinstance(result, Path) else result
     found["folder"] = directory / found["folder"]  # a later change of the working directory must not move it
-    settings = Settings(**found, counters=counters_in(file, problems))
+    settings = Settings(**found, mappings=mappings_in(file, problems))
     problems.raise_all()
     _check_together(settings, problems)
     problems.raise_all()

@@ -74,6 +74,13 @@ class KeyCodec:
             )
         return field
 
+    def encode_part(self, part: KeyPart, column: KeyColumn) -> bytes:
+        """The canonical text of one key column's value.
+
+        :raises KeyRefused: where it does not fit the column.
+        """
+        return _canonical(part, column, self.mapping).encode()
+
     def decode(self, field: bytes) -> Row:
         """The key columns' values of a field that ``encode`` made.
 
@@ -82,7 +89,7 @@ class KeyCodec:
         try:
             text = field.decode()
             parts = [text] if len(self.columns) == 1 else json.loads(text)
-            return tuple(_value(part, column) for part, column in zip(parts, self.columns, strict=True))
+            return tuple(key_part(part, column) for part, column in zip(parts, self.columns, strict=True))
         except (ValueError, TypeError, AttributeError) as error:
             raise KeyRefused(f"the field {field!r} of {self.mapping!r} is not a key", why=str(error)) from error
 
@@ -117,7 +124,8 @@ def _canonical(part: object, column: KeyColumn, mapping: str) -> str:
     )
 
 
-def _value(part: str, column: KeyColumn) -> KeyPart:
+def key_part(part: str, column: KeyColumn) -> KeyPart:
+    """The value of a key column's canonical text."""
     if column.kind == "integer":
         return int(part)
     return uuid.UUID(part) if column.kind == "uuid" else part

@@ -6,7 +6,7 @@ import pytest
 
 from writebehind.cache.calls import Refused, Written
 from writebehind.cache.replies import NotExecuted
-from writebehind.client.groups import GROUP_FIELDS, WriteGroup
+from writebehind.client.groups import GROUP_FIELDS, AmountGroup
 from writebehind.client.lane import Flight, Lane
 from writebehind.client.ring import RingBounds
 from writebehind.errors import BufferFull, CacheUnavailable
@@ -35,7 +35,7 @@ def answer(*, confirmed: int = 0, totals: tuple[int, ...] = ()) -> Written:
     return Written(confirmed, "birth", 1, totals, already=False)
 
 
-def write(lane: Lane, field: bytes = b"1", units: int = 1) -> WriteGroup:
+def write(lane: Lane, field: bytes = b"1", units: int = 1) -> AmountGroup:
     """One write that the cache accepts."""
     group, _ = lane.join(field, units)
     lane.written(send(lane), answer())

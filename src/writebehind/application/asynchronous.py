@@ -6,28 +6,26 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Any, overload
 
+from writebehind.application.awaiting_mappings import AwaitingMappings
 from writebehind.application.declaring import Declarations
-from writebehind.application.foundation import Value, lay
+from writebehind.application.foundation import AnyMapping, Value, lay
 from writebehind.application.runtime import Runtime
 from writebehind.cache.async_link import AsyncLinks
-from writebehind.client.counter import AsyncCounter
-from writebehind.client.flows import CounterFlows
+from writebehind.client.core import AnyFlows
+from writebehind.client.doors.base import Levels
 from writebehind.client.tasks import Tasks
 from writebehind.clock import Clock
 from writebehind.errors import CacheUnavailable, NotOpen
 from writebehind.flush.task import FlushReport
 from writebehind.inspection import Status
-from writebehind.mapping import Missing
 from writebehind.observe import Observer, WritesAbandoned
 from writebehind.settings import Settings
 
 
-class AsyncWriteBehind:
+class AsyncWriteBehind(AwaitingMappings):
     """``WriteBehind`` for asyncio. Use it in the event loop in which it was opened, by ``async with`` or
     ``await open()``; a forked child opens one of its own.
 
@@ -41,52 +39,14 @@ class AsyncWriteBehind:
         self._links: AsyncLinks | None = None
         self._process_id = 0
 
-    # Declaring
+    # Declaring: see AwaitingMappings
 
-    @overload
-    def counter(
-        self,
-        target: str,
-        *,
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> AsyncCounter[int]: ...
+    @property
+    def _levels(self) -> Levels:
+        return self._declarations.levels
 
-    @overload
-    def counter(
-        self,
-        target: str,
-        *,
-        value: type[Decimal],
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> AsyncCounter[Decimal]: ...
-
-    def counter(
-        self,
-        target: str,
-        *,
-        value: Value = int,
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> AsyncCounter[int] | AsyncCounter[Decimal]:
-        """Declare a counter, before ``open()``; see ``WriteBehind.counter``."""
-        name = self._declarations.declare(
-            target,
-            key=key,
-            value=value,
-            missing=missing,
-            partitions=partitions,
-            cached_value_ttl_s=cached_value_ttl,
-            is_open=self._runtime is not None,
-        )
-        return AsyncCounter(name, self._declarations.levels, partial(self._world, name))
+    def _declare(self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None) -> str:
+        return self._declarations.declare(mapping, value=value, database=database, is_open=self._runtime is not None)
 
     # The database's one-time setup
 
@@ -109,7 +69,7 @@ class AsyncWriteBehind:
         if self._runtime is not None:
             return self
         declarations = self._declarations
-        foundation = await asyncio.to_thread(lay, declarations.settings, tuple(declarations.counters.values()))
+        foundation = await asyncio.to_thread(lay, declarations.settings, declarations.declared)
         runtime = Runtime(foundation, declarations.clock, declarations.observe)
         self._runtime = runtime
         self._process_id = os.getpid()
@@ -172,7 +132,7 @@ class AsyncWriteBehind:
             raise NotOpen("this AsyncWriteBehind was opened before a fork", fix="Open one in the child.")
         return runtime, tasks
 
-    def _world(self, name: str) -> tuple[CounterFlows[Any], Tasks]:
+    def _world(self, name: str) -> tuple[AnyFlows, Tasks]:
         runtime, tasks = self._open_parts()
         return runtime.flows[name], tasks
 

@@ -6,27 +6,25 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Any, overload
 
+from writebehind.application.blocking_mappings import BlockingMappings
 from writebehind.application.declaring import Declarations
-from writebehind.application.foundation import Value, lay
+from writebehind.application.foundation import AnyMapping, Value, lay
 from writebehind.application.runtime import Runtime
-from writebehind.client.counter import Counter
-from writebehind.client.flows import CounterFlows
+from writebehind.client.core import AnyFlows
+from writebehind.client.doors.base import Levels
 from writebehind.client.threads import Threads
 from writebehind.clock import Clock
 from writebehind.errors import CacheUnavailable, NotOpen
 from writebehind.flush.task import FlushReport
 from writebehind.inspection import Status
-from writebehind.mapping import Missing
 from writebehind.observe import Observer, WritesAbandoned
 from writebehind.settings import Settings
 
 
-class WriteBehind:
+class WriteBehind(BlockingMappings):
     """A write-behind cache: writes go to Valkey or Redis, a worker flushes them to the database.
 
     Settings are keyword arguments (``cache``, ``database``, ``flush_after``, ...: docs/settings.md), over
@@ -46,60 +44,14 @@ class WriteBehind:
         self._process_id = 0
         self._lock = threading.Lock()
 
-    # Declaring
+    # Declaring: see BlockingMappings
 
-    @overload
-    def counter(
-        self,
-        target: str,
-        *,
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> Counter[int]: ...
+    @property
+    def _levels(self) -> Levels:
+        return self._declarations.levels
 
-    @overload
-    def counter(
-        self,
-        target: str,
-        *,
-        value: type[Decimal],
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> Counter[Decimal]: ...
-
-    def counter(
-        self,
-        target: str,
-        *,
-        value: Value = int,
-        key: str | Sequence[str] | None = None,
-        missing: Missing = "dead_letter",
-        partitions: int = 1,
-        cached_value_ttl: float = 60.0,
-    ) -> Counter[int] | Counter[Decimal]:
-        """Declare a counter on ``"table.column"`` (``"schema.table.column"``), before ``open()``.
-
-        ``key``: the key column, or several; the primary key if left out. ``value=Decimal`` for a NUMERIC
-        column with a scale. ``missing``: what a flush does with amounts whose row does not exist:
-        ``"dead_letter"``, ``"insert"`` or ``"ignore"``. ``cached_value_ttl``: for how many seconds a
-        change made in the database from outside may stay unseen.
-
-        :raises ConfigurationError: an argument does not fit.
-        """
-        name = self._declarations.declare(
-            target,
-            key=key,
-            value=value,
-            missing=missing,
-            partitions=partitions,
-            cached_value_ttl_s=cached_value_ttl,
-            is_open=self._runtime is not None,
-        )
-        return Counter(name, self._declarations.levels, partial(self._world, name))
+    def _declare(self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None) -> str:
+        return self._declarations.declare(mapping, value=value, database=database, is_open=self._runtime is not None)
 
     # The database's one-time setup
 
@@ -125,7 +77,7 @@ class WriteBehind:
         with self._lock:
             if self._runtime is None:
                 declarations = self._declarations
-                foundation = lay(declarations.settings, tuple(declarations.counters.values()))
+                foundation = lay(declarations.settings, declarations.declared)
                 self._begin(Runtime(foundation, declarations.clock, declarations.observe))
                 threads = self._threads
                 assert threads is not None
@@ -206,7 +158,7 @@ class WriteBehind:
         self._begin(runtime)
         return runtime
 
-    def _world(self, name: str) -> tuple[CounterFlows[Any], Threads]:
+    def _world(self, name: str) -> tuple[AnyFlows, Threads]:
         runtime = self._runtime_now()
         assert self._threads is not None
         return runtime.flows[name], self._threads

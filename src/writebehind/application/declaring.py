@@ -1,85 +1,90 @@
-"""What both doors share: settings, declared counters, observers, and the database's one-time setup."""
+"""What both doors share: settings, declared mappings, observers, and the database's one-time setup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
-from writebehind.application.foundation import Declared, Value, database_url, prepare_database
-from writebehind.client.counter import Levels
+from writebehind.application.foundation import (
+    AnyMapping,
+    Declared,
+    Value,
+    database_url,
+    database_urls,
+    prepare_database,
+)
+from writebehind.client.doors.base import Levels
 from writebehind.clock import Clock, SystemClock
 from writebehind.databases import open_database
+from writebehind.databases.urls import redact_url
 from writebehind.errors import ConfigurationError, MappingConflict
-from writebehind.mapping import CounterMapping
 from writebehind.observe import LogObserver, Observer, observe_all
 from writebehind.settings import Settings
 
 
 class Declarations:
-    """The configuration and the counters of one ``WriteBehind`` before it is opened."""
+    """The configuration and the mappings of one ``WriteBehind`` before it is opened."""
 
     def __init__(self, settings: Settings, observers: Sequence[Observer], clock: Clock | None) -> None:
         self.settings = settings
         self.observe = observe_all([LogObserver(), *observers])
         self.clock: Clock = clock or SystemClock()
-        self.counters: dict[str, Declared] = {}
+        self.mappings: dict[str, Declared] = {}
         self.levels = Levels(settings.ack, settings.timeout_s)
-        for mapping in settings.counters:
-            self.counters[mapping.name] = Declared(mapping, int)
+        for mapping, database in settings.mappings:
+            self.mappings[mapping.name] = Declared(mapping, None, database)
+        self._from_file = set(self.mappings)
 
     def declare(
-        self,
-        target: str,
-        *,
-        key: str | Sequence[str] | None,
-        value: Value,
-        missing: str,
-        partitions: int,
-        cached_value_ttl_s: float,
-        is_open: bool,
+        self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None, is_open: bool
     ) -> str:
-        """Add a counter; returns its name.
+        """Add a mapping; returns its name.
 
-        :raises ConfigurationError: an argument does not fit, or it is too late.
+        :raises ConfigurationError: it is too late, or its database's URL is none.
         :raises MappingConflict: it is declared already, and differently.
         """
         if is_open:
             raise ConfigurationError(
-                f"the counter {target!r} is declared after open()",
+                f"{mapping.name!r} is declared after open()",
                 why="its table is checked when everything is opened, before the first write",
-                fix="Declare every counter before open() or `with`.",
+                fix="Declare everything before open() or `with`.",
             )
-        if value is not int and value is not Decimal:
-            raise ConfigurationError(f"counter({target!r}): value={value!r}", fix="Use int or decimal.Decimal.")
-        mapping = CounterMapping.parse(
-            target,
-            key=key if key is None or isinstance(key, str) else tuple(key),
-            missing=missing,
-            partitions=partitions,
-            cached_value_ttl_ms=int(cached_value_ttl_s * 1000),
-        )
-        declared = Declared(mapping, value)
-        if self.counters.setdefault(mapping.name, declared) != declared:
-            raise MappingConflict(
-                f"the counter {mapping.name!r} is declared twice, and differently", fix="Declare it once."
-            )
+        if database is not None:
+            open_database(database).close()  # contacts nothing, and refuses what is no URL
+        declared = Declared(mapping, value, database)
+        before = self.mappings.get(mapping.name)
+        if before is not None and mapping.name in self._from_file:  # the file knows no types of totals
+            before = Declared(before.mapping, value, before.database)
+        if before is not None and before != declared:
+            raise MappingConflict(f"{mapping.name!r} is declared twice, and differently", fix="Declare it once.")
+        self.mappings[mapping.name] = declared
         return mapping.name
 
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """All mappings, in the order of their declaration."""
+        return tuple(self.mappings.values())
+
     def init(self) -> None:
-        """Create the ledger's tables in the database, where they are missing."""
-        database = open_database(database_url(self.settings))
-        try:
-            database.create_ledger()
-        finally:
-            database.close()
+        """Create the ledger's tables in every database, where they are missing."""
+        for url in database_urls(self.settings, self.declared):
+            database = open_database(url)
+            try:
+                database.create_ledger()
+            finally:
+                database.close()
 
     def ledger_sql(self) -> str:
-        """The statements that ``init`` would run, for a person to run."""
-        database = open_database(database_url(self.settings))
-        try:
-            return database.ledger_sql()
-        finally:
-            database.close()
+        """The statements that ``init`` would run, for a person to run; each database's under its name."""
+        urls = database_urls(self.settings, self.declared)
+        parts = []
+        for url in urls:
+            database = open_database(url)
+            try:
+                heading = f"-- For the database {redact_url(url)}\n\n" if len(urls) > 1 else ""
+                parts.append(heading + database.ledger_sql())
+            finally:
+                database.close()
+        return "\n".join(parts)
 
     def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
         """Create a table for counting, if it does not exist: text keys, 64-bit counts."""

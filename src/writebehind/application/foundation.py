@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from writebehind.cache.address import Address
 from writebehind.cache.embedded import EmbeddedCache
@@ -15,19 +16,42 @@ from writebehind.cache.probe import probe
 from writebehind.cache.replies import NotExecuted
 from writebehind.databases import open_database
 from writebehind.databases.contract import Database, PartitionName
-from writebehind.errors import ColumnRefused, LedgerMissing
-from writebehind.mapping import BoundCounter, CounterMapping, bind_counter
+from writebehind.databases.urls import redact_url
+from writebehind.errors import ColumnRefused, ConfigurationError, LedgerMissing
+from writebehind.mapping import (
+    BoundCounter,
+    BoundLeaderboard,
+    BoundMapping,
+    CounterMapping,
+    EventMapping,
+    LeaderboardMapping,
+    RecordMapping,
+)
 from writebehind.settings import Settings
 
-Value: TypeAlias = type[int] | type[Decimal]
+Value: TypeAlias = type[int] | type[float] | type[Decimal]
+AnyMapping: TypeAlias = CounterMapping | LeaderboardMapping | RecordMapping | EventMapping
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A counter as the application declared it: its mapping, and the type of its totals."""
+    """A mapping as the application declared it.
 
-    mapping: CounterMapping
-    value: Value
+    ``value`` is the type of its totals or scores, None where it has none; ``database`` the URL of a database of its
+    own, None for the common one.
+    """
+
+    mapping: AnyMapping
+    value: Value | None = None
+    database: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A mapping that is bound to its table, and the URL of the database that has it."""
+
+    mapping: BoundMapping
+    database_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +61,7 @@ class Foundation:
     settings: Settings
     address: Address
     namespace: str
-    database_url: str
-    counters: tuple[BoundCounter, ...]
+    mappings: tuple[Placed, ...]
     embedded: EmbeddedCache | None
 
 
@@ -48,6 +71,17 @@ def database_url(settings: Settings) -> str:
         return settings.database
     settings.folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{(settings.folder / 'data.db').absolute()}"
+
+
+def database_urls(settings: Settings, declared: Sequence[Declared]) -> dict[str, bool]:
+    """The URLs of all databases that are used, each with whether it is the file that nobody configured."""
+    urls: dict[str, bool] = {}
+    if not declared or any(each.database is None for each in declared):
+        urls[database_url(settings)] = settings.database is None
+    for each in declared:
+        if each.database is not None:
+            urls.setdefault(each.database, False)
+    return urls
 
 
 def prepare_database(settings: Settings, database: Database) -> None:
@@ -66,21 +100,31 @@ def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
         address = Address.parse(embedded.url if embedded is not None else settings.cache or "")
         namespace = settings.namespace or (embedded.namespace if embedded is not None else "default")
         _check_cache(address, settings)
-        url = database_url(settings)
-        database = open_database(url)
-        try:
-            prepare_database(settings, database)
-            prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
-            counters = tuple(replace(_bind(database, each), value_prefix=prefix) for each in declared)
-            for counter in counters:
-                _declare(database, namespace, counter)
-        finally:
-            database.close()
+        mappings = _place(settings, declared, namespace)
     except BaseException:
         if embedded is not None:
             embedded.release()
         raise
-    return Foundation(settings, address, namespace, url, counters, embedded)
+    return Foundation(settings, address, namespace, mappings, embedded)
+
+
+def _place(settings: Settings, declared: Sequence[Declared], namespace: str) -> tuple[Placed, ...]:
+    prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
+    with ExitStack() as stack:
+        databases: dict[str, Database] = {}
+        for url, is_unconfigured in database_urls(settings, declared).items():
+            database = databases[url] = open_database(url)
+            stack.callback(database.close)
+            if is_unconfigured:
+                database.create_ledger()
+        placed = []
+        for each in declared:
+            url = each.database or database_url(settings)
+            bound: Any = replace(_bind(databases[url], url, each), value_prefix=prefix)  # type: ignore[type-var]
+            placed.append((bound, url))
+        for bound, url in placed:  # once all of them fit
+            _declare(databases[url], url, namespace, bound)
+    return tuple(Placed(bound, url) for bound, url in placed)
 
 
 def _check_cache(address: Address, settings: Settings) -> None:
@@ -105,27 +149,44 @@ def _while_loading(check: Callable[[], None], timeout_s: float) -> None:
             return
 
 
-def _bind(database: Database, declared: Declared) -> BoundCounter:
-    counter = bind_counter(declared.mapping, database.table_shape(declared.mapping.table))
-    scale = counter.amounts.scale
-    if scale and declared.value is int:
-        raise ColumnRefused(
-            f"the column of {counter.name!r} has {scale} decimal places, and its counter was declared for ints",
-            fix=f'Declare it with counter("{counter.name}", value=Decimal).',
+def _bind(database: Database, url: str, declared: Declared) -> BoundMapping:
+    mapping = declared.mapping
+    bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
+    if bound.kind not in database.kinds:
+        raise ConfigurationError(
+            f"{mapping.name!r} is a {bound.kind}, and the database {redact_url(url)!r} cannot serve those",
+            why=f"{database.dialect} serves {', '.join(sorted(database.kinds))} mappings",
+            fix="Give the mapping another database.",
         )
-    if scale is None and declared.value is Decimal:
-        raise ColumnRefused(
-            f"the column of {counter.name!r} holds integers, and its counter was declared with value=Decimal",
-            fix="Leave value= out, or use a NUMERIC column with a scale.",
-        )
-    return counter
+    if isinstance(bound, BoundCounter):
+        _check_value(declared, "decimal" if bound.amounts.scale else "integer", "counter")
+    elif isinstance(bound, BoundLeaderboard):
+        kind = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
+        _check_value(declared, kind, "leaderboard")
+    return bound
 
 
-def _declare(database: Database, namespace: str, counter: BoundCounter) -> None:
-    names = [PartitionName(namespace, counter.name, number) for number in range(counter.mapping.partitions)]
+_HOLDS = {"integer": ("integers", int), "decimal": ("decimals", Decimal), "float": ("floating-point numbers", float)}
+
+
+def _check_value(declared: Declared, kind: str, method: str) -> None:
+    words, value = _HOLDS[kind]
+    if declared.value not in (None, value):
+        assert declared.value is not None
+        raise ColumnRefused(
+            f"the column of {declared.mapping.name!r} holds {words}, and its {method} was declared for "
+            f"{declared.value.__name__}",
+            fix=f'Declare it with {method}("{declared.mapping.name}", value={value.__name__}).',
+        )
+
+
+def _declare(database: Database, url: str, namespace: str, mapping: BoundMapping) -> None:
+    names = [PartitionName(namespace, mapping.name, number) for number in range(mapping.mapping.partitions)]
     try:
-        database.declare_partitions(names, counter.declaration())
+        database.declare_partitions(names, mapping.declaration())
     except LedgerMissing as error:
         raise LedgerMissing(
-            error.what, why=error.why, fix="Run `writebehind init --database URL` once, or call init()."
+            error.what,
+            why=error.why,
+            fix=f"Run `writebehind init --database {redact_url(url)}` once, or call init().",
         ) from error

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from writebehind.application.foundation import Foundation
 from writebehind.cache import calls
 from writebehind.cache.embedded import EmbeddedCache
 from writebehind.cache.keys import PartitionKeys
 from writebehind.cache.link import Links
-from writebehind.client.core import Client, ClientSettings
+from writebehind.client.core import AnyFlows, Client, ClientSettings
 from writebehind.client.delivery import Delivery, DeliverySettings
 from writebehind.client.effects import Procedure, ask_cache, ask_database
-from writebehind.client.flows import CounterFlows
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.ring import RingBounds
 from writebehind.clock import Clock
 from writebehind.databases import open_database
-from writebehind.databases.contract import PartitionName
+from writebehind.databases.contract import Database, PartitionName
 from writebehind.databases.urls import redact_url
 from writebehind.errors import CacheError, CacheUnavailable
 from writebehind.flush.engine import Engine
 from writebehind.flush.task import FlushReport, Task, group_by_table
-from writebehind.inspection import Status, inspect
+from writebehind.inspection import InspectedDatabase, Status, inspect
 from writebehind.observe import EmbeddedCacheFailed, EmbeddedCacheRestarted, Observer
 from writebehind.worker.flusher import Flusher
 from writebehind.worker.leases import Leases
@@ -39,42 +37,52 @@ class Runtime:
         self.foundation = foundation
         self.settings = settings
         self.links = Links(foundation.address)
-        self.database = open_database(foundation.database_url)
+        self.databases = {url: open_database(url) for url in dict.fromkeys(p.database_url for p in foundation.mappings)}
         self.worker: Worker | None = None
         self._clock = clock
         self._observe = observe
         self.client = Client(
             foundation.namespace,
+            self.links,
             ClientSettings(
                 DeliverySettings(settings.batch_fields, settings.max_pending_rows, settings.buffer_full == "refuse"),
                 RingBounds(settings.ring_groups, settings.ring_bytes, settings.ring_full),
             ),
             observe,
         )
-        self.tasks = self._tasks()
-        self.flushers = self._flushers()
-        self.flows: Mapping[str, CounterFlows[Any]] = self._flows()
+        self.tasks = {url: self._tasks(url) for url in self.databases}
+        self.flushers = [
+            flusher for url, database in self.databases.items() for flusher in self._flushers(url, database)
+        ]
+        self.flows: Mapping[str, AnyFlows] = self._flows()
 
-    def _tasks(self) -> tuple[Task, ...]:
+    def _tasks(self, url: str) -> tuple[Task, ...]:
         namespace = self.foundation.namespace
         return tuple(
-            Task(PartitionName(namespace, counter.name, n), PartitionKeys.of(namespace, counter.name, n), counter)
-            for counter in self.foundation.counters
-            for n in range(counter.mapping.partitions)
+            Task(PartitionName(namespace, mapping.name, n), PartitionKeys.of(namespace, mapping.name, n), mapping)
+            for mapping in (placed.mapping for placed in self.foundation.mappings if placed.database_url == url)
+            for n in range(mapping.mapping.partitions)
         )
 
-    def _flushers(self) -> Sequence[Flusher]:
-        engine = Engine(self.links, self.database, self._clock, self._observe, self.settings.batch_fields)
+    def _flushers(self, url: str, database: Database) -> Sequence[Flusher]:
+        engine = Engine(self.links, database, self._clock, self._observe, self.settings.batch_fields)
         leases = Leases(self._clock, self._observe, self.settings.lease_ttl_s)
-        return [Flusher(self.links, engine, leases, self._clock, tasks) for tasks in group_by_table(self.tasks)]
+        groups = group_by_table(self.tasks[url])
+        return [Flusher(self.links, engine, leases, self._clock, tasks) for tasks in groups]
 
-    def _flows(self) -> dict[str, CounterFlows[Any]]:
-        flows: dict[str, CounterFlows[Any]] = {}
-        for flusher in self.flushers:
-            desk = FlushDesk(partial(flusher.flush_all, report=FlushReport()))
-            for counter in dict.fromkeys(task.counter for task in flusher.tasks):
-                flows[counter.name] = self.client.bind(counter, self.database, desk)
-        return flows
+    def _flows(self) -> dict[str, AnyFlows]:
+        desks = {
+            task.name.mapping: desk
+            for flusher in self.flushers
+            for desk in [FlushDesk(partial(flusher.flush_all, report=FlushReport()))]
+            for task in flusher.tasks
+        }
+        return {
+            placed.mapping.name: self.client.bind(
+                placed.mapping, self.databases[placed.database_url], desks[placed.mapping.name]
+            )
+            for placed in self.foundation.mappings
+        }
 
     def housekeeping(self) -> Procedure[tuple[bool, list[Delivery]]]:
         """The client's housekeeping; and an embedded server that was killed is started again."""
@@ -124,10 +132,8 @@ class Runtime:
         }
         return inspect(
             self.links,
-            self.database,
-            self.tasks,
+            [InspectedDatabase(redact_url(url), database, self.tasks[url]) for url, database in self.databases.items()],
             lanes,
-            database_url=redact_url(self.foundation.database_url),
             namespace=self.foundation.namespace,
             worker_errors=self.worker.errors if self.worker is not None else {},
         )
@@ -153,6 +159,7 @@ class Runtime:
     def close(self) -> None:
         """Close connections, and leave the embedded server."""
         self.links.close()
-        self.database.close()
+        for database in self.databases.values():
+            database.close()
         if self.foundation.embedded is not None:
             self.foundation.embedded.release()

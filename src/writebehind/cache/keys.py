@@ -42,3 +42,7 @@ class PartitionKeys:
     def batch_lanes(self, identity: str) -> bytes:
         """The lanes of a sealed batch: producer to its last sequence number in it."""
         return self.prefix + b"batch:" + identity.encode() + b":lanes"
+
+    def building(self, board: bytes) -> bytes:
+        """Where a board's sorted set is built; ``board`` is its canonical text."""
+        return self.prefix + b"building:" + board

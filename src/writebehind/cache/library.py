@@ -10,7 +10,26 @@ PROTOCOL_VERSION = 1
 
 LIBRARY_NAME = f"writebehind_{PROTOCOL_VERSION}"
 
-_FILES = ("common", "write", "enter", "seal", "acknowledge", "read", "fill", "ask", "lease")
+_FILES = (
+    "common",
+    "group",
+    "merge_scores",
+    "merge_records",
+    "write",
+    "write_scores",
+    "write_records",
+    "write_events",
+    "enter",
+    "seal",
+    "acknowledge",
+    "read",
+    "fill",
+    "read_records",
+    "board",
+    "ask",
+    "lease",
+)
+"""In this order: each part may use what the parts before it define."""
 
 
 @cache

@@ -40,14 +40,14 @@ def status(
 def _described(snapshot: Status) -> list[str]:
     lines = [
         f"cache      {snapshot.cache}",
-        f"database   {snapshot.database}",
+        f"database   {', '.join(snapshot.databases) or 'none'}",
         f"namespace  {snapshot.namespace}",
         f"at risk    {_at_risk(snapshot.pending_writes, snapshot.pending_keys, snapshot.oldest_pending_s)}",
         f"incidents  {_known(snapshot.incidents)}",
     ]
     lines += [_described_mapping(mapping) for mapping in snapshot.mappings]
     if not snapshot.mappings:
-        lines.append("no counters are declared: name MODULE:NAME, or declare them in a TOML file")
+        lines.append("nothing is declared: name MODULE:NAME, or declare them in a TOML file")
     return lines
 
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from writebehind.cache import calls
 from writebehind.cache.keys import PartitionKeys
+from writebehind.cache.link import Links
 from writebehind.client.delivery import Delivery, DeliverySettings
 from writebehind.client.effects import Procedure, ask_cache, ask_database, await_news
-from writebehind.client.flows import CounterFlows, refresh
+from writebehind.client.flows.counters import CounterFlows
+from writebehind.client.flows.events import EventFlows
+from writebehind.client.flows.leaderboards import LeaderboardFlows
+from writebehind.client.flows.records import RecordFlows
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.lane import Lane
 from writebehind.client.partition import Partition
 from writebehind.client.ring import RingBounds
-from writebehind.client.settling import settle
+from writebehind.client.settling import refresh, settle
+from writebehind.client.writing import writing_of
 from writebehind.databases.contract import Database, PartitionName
 from writebehind.errors import FlushTimeout, WriteBehindError
-from writebehind.mapping import BoundCounter
+from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundMapping, BoundRecords
 from writebehind.observe import Observer
 
 Kept = tuple[Delivery, Database]
+AnyFlows: TypeAlias = CounterFlows[Any] | LeaderboardFlows[Any] | RecordFlows | EventFlows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +41,45 @@ class ClientSettings:
 class Client:
     """All lanes of one producer process."""
 
-    def __init__(self, namespace: str, settings: ClientSettings, observe: Observer) -> None:
+    def __init__(self, namespace: str, cache: Links, settings: ClientSettings, observe: Observer) -> None:
         self._namespace = namespace
+        self._cache = cache
         self._settings = settings
         self._observe = observe
         self._kept: list[Kept] = []
 
-    def bind(self, counter: BoundCounter, database: Database, flush_desk: FlushDesk) -> CounterFlows[Any]:
-        """The procedures of one counter, on lanes of its own."""
+    def bind(self, mapping: BoundMapping, database: Database, flush_desk: FlushDesk) -> AnyFlows:
+        """The procedures of one mapping, on lanes of its own."""
         deliveries = []
-        for number in range(counter.mapping.partitions):
-            name = PartitionName(self._namespace, counter.name, number)
-            keys = PartitionKeys.of(self._namespace, counter.name, number)
-            lane = Lane(f"{counter.name}/{number}", self._settings.ring)
-            partition = Partition(name, keys, counter, lane)
-            deliveries.append(Delivery(partition, self._settings.delivery, self._observe))
+        writing = writing_of(mapping)
+        for number in range(mapping.mapping.partitions):
+            name = PartitionName(self._namespace, mapping.name, number)
+            keys = PartitionKeys.of(self._namespace, mapping.name, number)
+            lane = Lane(f"{mapping.name}/{number}", self._settings.ring, writing.new_group, writing.rules)
+            partition = Partition(name, keys, mapping, lane)
+            deliveries.append(Delivery(partition, writing, self._delivery_settings(mapping), self._observe))
         self._kept.extend((delivery, database) for delivery in deliveries)
-        return CounterFlows(counter, deliveries, database, flush_desk, self._observe)
+        match mapping:
+            case BoundCounter():
+                return CounterFlows(mapping, deliveries, database, flush_desk, self._observe)
+            case BoundLeaderboard():
+                return LeaderboardFlows(mapping, deliveries, database, flush_desk, self._observe, self._cache)
+            case BoundRecords():
+                return RecordFlows(mapping, deliveries, database, flush_desk, self._observe)
+            case BoundEvents():
+                return EventFlows(mapping, deliveries, database, flush_desk, self._observe)
+        raise AssertionError(f"a kind of mapping that is not known: {mapping.kind}")
+
+    def _delivery_settings(self, mapping: BoundMapping) -> DeliverySettings:
+        settings = self._settings.delivery
+        if not isinstance(mapping, BoundEvents):
+            return settings
+        max_length, when_full = mapping.mapping.max_length, mapping.mapping.when_full
+        return replace(
+            settings,
+            max_pending_rows=settings.max_pending_rows if max_length is None else max_length,
+            refuse_when_full=settings.refuse_when_full if when_full is None else when_full == "refuse",
+        )
 
     def enter_all(self) -> Procedure[None]:
         """Begin, in every partition, with the incarnation that the cache is in."""

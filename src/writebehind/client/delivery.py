@@ -15,6 +15,7 @@ from writebehind.client.effects import Procedure, ask_cache
 from writebehind.client.groups import WriteGroup
 from writebehind.client.lane import Flight
 from writebehind.client.partition import Partition
+from writebehind.client.writing import Writing
 from writebehind.errors import BufferFull, CacheUnavailable, MappingConflict, WriteBehindError
 from writebehind.observe import IncarnationEntered, Observer
 
@@ -31,8 +32,9 @@ class DeliverySettings:
 class Delivery:
     """Carries one partition's groups. Everything that is raised here, a retry can mend."""
 
-    def __init__(self, partition: Partition, settings: DeliverySettings, observe: Observer) -> None:
+    def __init__(self, partition: Partition, writing: Writing, settings: DeliverySettings, observe: Observer) -> None:
         self.partition = partition
+        self._writing = writing
         self._settings = settings
         self._observe = observe
 
@@ -86,18 +88,15 @@ class Delivery:
 
     def _call(self, flight: Flight) -> calls.Call[calls.WriteReply]:
         partition, group = self.partition, flight.group
-        return calls.write(
-            partition.keys,
-            [partition.counter.value_key(field) for field in group.amounts],
-            group.flat(),
+        head = calls.GroupHead(
             layout=partition.layout,
             incarnation=flight.incarnation,
             producer=partition.lane.producer,
             sequence=flight.sequence,
             writes=group.writes,
             max_pending_fields=self._settings.max_pending_rows,
-            want_totals=group.want_totals,
         )
+        return self._writing.call(partition.keys, head, group)
 
     def _not_executed(self, flight: Flight, error: WriteBehindError) -> None:
         """This try changed nothing: a retry mends it, or else the callers are told.
@@ -148,7 +147,7 @@ class Delivery:
                 batch=new_identity(),
                 fence=new_identity(),
                 leave=leave,
-                cached_value_ttl_ms=partition.counter.mapping.cached_value_ttl_ms,
+                cached_value_ttl_ms=partition.mapping.mapping.cached_value_ttl_ms,
             )
         )
         if isinstance(reply, calls.OtherLayout):
@@ -179,7 +178,7 @@ class Delivery:
     def _full(self) -> BufferFull:
         return BufferFull(
             f"{self.partition.label} has {self._settings.max_pending_rows} pending rows",
-            why="that is the bound max_pending_rows",
+            why="that is the bound max_pending_rows, or the mapping's own max_length",
             fix="Nothing was written. Check that a worker runs and the database accepts its flushes.",
         )
 

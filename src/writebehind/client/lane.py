@@ -20,10 +20,12 @@ import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from writebehind.cache.calls import Refused, Written
-from writebehind.client.groups import WriteGroup
-from writebehind.client.replays import merged
+from writebehind.changes import Rules
+from writebehind.client.groups import AmountGroup, WriteGroup
+from writebehind.client.replays import WrittenSince, merged
 from writebehind.client.ring import Ring, RingBounds
 from writebehind.errors import SumOutOfRange, ValueRefused, WriteBehindError
 
@@ -31,16 +33,23 @@ LOCAL_GROUPS = 64
 """How many groups may wait before a write with ``ack="local"`` waits like any other: 64,000 keys at the most."""
 
 
+class NewGroup(Protocol):
+    """Makes an empty group of the lane's kind."""
+
+    def __call__(self, *, want_totals: bool = False, solo: bool = False) -> WriteGroup: ...
+
+
 @dataclass(slots=True, eq=False)
 class OldLane:
     """What a lane had unconfirmed when its incarnation ended.
 
     ``met_since`` are the incarnations met after it, in order: once a fence of one of them is applied, the
-    database's mark for this lane is final.
+    database's mark for this lane is final. ``since`` is what the cache has of this producer's later groups.
     """
 
     incarnation: str
     groups: list[WriteGroup]
+    since: WrittenSince
     met_since: list[str] = field(default_factory=list)
 
 
@@ -59,10 +68,20 @@ class Flight:
 
 
 class Lane:
-    """One partition's lane. ``partition`` names it in errors."""
+    """One partition's lane. ``partition`` names it in errors; ``rules`` say how changes follow each other, None
+    where that does not matter (sums) or nothing is merged (events).
+    """
 
-    def __init__(self, partition: str, bounds: RingBounds) -> None:
+    def __init__(
+        self,
+        partition: str,
+        bounds: RingBounds,
+        new_group: NewGroup = AmountGroup,
+        rules: Rules[Any] | None = None,
+    ) -> None:
         self.partition = partition
+        self._new_group = new_group
+        self._rules = rules
         self.producer = secrets.token_hex(12)
         self.incarnation = ""
         self.old: list[OldLane] = []
@@ -85,7 +104,7 @@ class Lane:
     # Joining
 
     def join(
-        self, field: bytes, units: int, *, want_total: bool = False, local: bool = False
+        self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False
     ) -> tuple[WriteGroup, int]:
         """Put one write into the group that waits; returns the group and the write's place in it.
 
@@ -95,45 +114,45 @@ class Lane:
             if self.ring.refuses:
                 raise self.ring.full_error()
             group = self._totals if want_total else self._plain
-            if group is None or not group.accepts(field, units):
-                group = WriteGroup(want_totals=want_total)
+            if group is None or not group.accepts(field, change):
+                group = self._new_group(want_totals=want_total)
                 self._waiting.append(group)
                 if want_total:
                     self._totals = group
                 else:
                     self._plain = group
-            place = group.add(field, units)
+            place = group.add(field, change)
             if local:
-                group.add_local(field, units)
+                group.add_local(field, change)
             return group, place
 
-    def join_alone(self, field: bytes, units: int, *, want_total: bool = False, local: bool = False) -> WriteGroup:
+    def join_alone(self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False) -> WriteGroup:
         """Put one write into a group of its own, so that a refusal concerns nobody else."""
-        group = WriteGroup(want_totals=want_total, solo=True)
-        group.add(field, units)
+        group = self._new_group(want_totals=want_total, solo=True)
+        group.add(field, change)
         if local:
-            group.add_local(field, units)
+            group.add_local(field, change)
         with self._lock:
             self._waiting.append(group)
         return group
 
-    def withdraw(self, group: WriteGroup, field: bytes, units: int, place: int) -> bool:
+    def withdraw(self, group: WriteGroup, field: bytes, change: Any, place: int) -> bool:
         """Take a write back that was certainly never sent; False where it may have been."""
         with self._lock:
             if group.resolved or group.executed_maybe or group is self._flying:
                 return False
             if field in group.refused:
                 return True
-            group.remove(field, units, place)
-            if not group.amounts and not group.sleepers and group in self._waiting:
+            group.remove(field, change, place)
+            if group.is_empty and not group.sleepers and group in self._waiting:
                 self._discard(group)
             return True
 
-    def give_up(self, group: WriteGroup, field: bytes, units: int) -> None:
+    def give_up(self, group: WriteGroup, field: bytes, change: Any) -> None:
         """Its caller was told that the outcome is not known, and waits no more: the lane settles it alone."""
         with self._lock:
             if not group.resolved and field not in group.refused:
-                group.add_local(field, units)
+                group.add_local(field, change)
 
     def _discard(self, group: WriteGroup) -> None:
         self._waiting.remove(group)
@@ -156,7 +175,7 @@ class Lane:
                     self._plain = None
                 if group is self._totals:
                     self._totals = None
-                if not group.amounts:
+                if group.is_empty:
                     group.resolved = True
                     group.wake_all()
                     continue
@@ -245,13 +264,13 @@ class Lane:
             if not is_present and self._old_lane_of(flight) is None:
                 return
             self.hindrance = None
-            group.forget_repeats()
             group.birth = reply.birth
             group.fields_open = reply.fields
-            if group.want_totals and len(reply.totals) == len(group.amounts):
-                group.set_totals(reply.totals)
-            elif not group.totals:
-                group.totals_unknown = True
+            group.written(reply.totals)
+            for old in self.old:  # the oldest first
+                if old.incarnation == flight.incarnation:
+                    break
+                old.since.note(group)
             self.ring.keep(group, of_old_lane=not is_present)
             if is_present:
                 self.ring.confirm(reply.confirmed)
@@ -266,31 +285,29 @@ class Lane:
             elif not self._leave_old_lane(flight):
                 return
             self.hindrance = None
-            fields = list(group.amounts)
             for index, code in reply.codes.items():
-                group.refuse(fields[index], code)
-            retried = [(name, units) for name, units in group.local.items() if name in group.refused]
-            for name, units in retried:
-                self._refuse_local(group, name, units, group.refused[name])
+                group.refuse(index, code)
+            group.drop_refused()
+            for name, change, code in group.take_refused_local():
+                self._refuse_local(group, name, change, code)
             group.executed_maybe = False
-            if group.amounts:
+            if not group.is_empty:
                 self._waiting.appendleft(group)
                 group.wake_all()
             else:
                 self._resolve(group)
 
-    def _refuse_local(self, group: WriteGroup, name: bytes, units: int, code: str) -> None:
+    def _refuse_local(self, group: WriteGroup, name: bytes, change: Any, code: str) -> None:
         """Nobody waits for this part of the group: try it alone, and count it where even that is refused.
 
         Refused as MISSING, it needs nothing but to be written without a total.
         """
-        del group.local[name]
         if group.solo and code != "MISSING":
             self.lost_local_writes += 1
             return
-        alone = WriteGroup(solo=True)
-        alone.add(name, units)
-        alone.add_local(name, units)
+        alone = self._new_group(solo=True)
+        alone.add(name, change)
+        alone.add_local(name, change)
         self._waiting.append(alone)
 
     def put_back(self, flight: Flight, hindrance: WriteBehindError) -> None:
@@ -343,7 +360,7 @@ class Lane:
             if not self._land_unexecuted(flight):
                 return
             group.error = error
-            self.lost_local_writes += len(group.local)
+            self.lost_local_writes += group.local_writes
             self._resolve(group)
 
     def _resolve(self, group: WriteGroup) -> None:
@@ -374,13 +391,13 @@ class Lane:
         """Whether a read must wait to see this process's own writes: local ones, and those written again."""
         with self._lock:
             groups = (*self._waiting, self._flying) if self._flying else self._waiting
-            return any(group.local or group.is_replay for group in groups)
+            return any(group.local_writes or group.is_replay for group in groups)
 
     def last_unsent_local(self) -> WriteGroup | None:
         """The youngest group that is not yet answered and has writes that nobody waits for."""
         with self._lock:
             groups = (*self._waiting, self._flying) if self._flying else tuple(self._waiting)
-            return next((group for group in reversed(groups) if group.local), None)
+            return next((group for group in reversed(groups) if group.local_writes), None)
 
     def last_unsent(self) -> WriteGroup | None:
         """The youngest group that is not yet answered."""
@@ -418,7 +435,7 @@ class Lane:
             for old in self.old:
                 old.met_since.append(incarnation)
             if groups:
-                self.old.append(OldLane(self.incarnation, groups, [incarnation]))
+                self.old.append(OldLane(self.incarnation, groups, WrittenSince(self._rules), [incarnation]))
                 self.ring.old_groups += len(groups)
             self.incarnation = incarnation
             self._sequence = 0
@@ -432,6 +449,7 @@ class Lane:
             if old not in self.old:
                 return 0, 0  # another thread was first
             self.settlements += 1
+            self._note_unanswered(old)
             self.old.remove(old)
             self.ring.old_groups -= len(old.groups)
             again: list[WriteGroup] = []
@@ -445,9 +463,18 @@ class Lane:
                         self._resolve(group)
                 else:
                     again.append(group)
-            for group in reversed(list(merged(again))):
+            for group in reversed(list(merged(again, old.since, self._new_group))):
                 self._waiting.appendleft(group)
             return len(old.groups) - len(again), len(again)
+
+    def _note_unanswered(self, old: OldLane) -> None:
+        """What this producer has written after an old lane's groups, and the cache has not answered yet."""
+        for later in self.old[self.old.index(old) + 1 :]:
+            for group in later.groups:
+                if not group.resolved:
+                    old.since.note(group)
+        for group in (*((self._flying,) if self._flying else ()), *self._waiting):
+            old.since.note(group)
 
 
 def refusal(code: str, mapping: str, key: object) -> ValueRefused:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from writebehind.cache.keys import PartitionKeys
 from writebehind.client.lane import Lane
 from writebehind.databases.contract import PartitionName
-from writebehind.mapping import BoundCounter
+from writebehind.mapping import BoundMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class Partition:
 
     name: PartitionName
     keys: PartitionKeys
-    counter: BoundCounter
+    mapping: BoundMapping
     lane: Lane
 
     @property
     def layout(self) -> str:
-        return str(self.counter.mapping.partitions)
+        return str(self.mapping.mapping.partitions)
 
     @property
     def label(self) -> str:

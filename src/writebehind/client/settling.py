@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from writebehind.client.effects import Procedure, ask_database
+from writebehind.cache import calls
+from writebehind.client.delivery import Delivery
+from writebehind.client.effects import Procedure, ask_cache, ask_database
 from writebehind.client.partition import Partition
 from writebehind.databases.contract import Database, PartitionName
 from writebehind.observe import Observer, WriterSettled
@@ -42,3 +44,15 @@ def settle(partition: Partition, database: Database, observe: Observer) -> Proce
             confirmed, again = lane.settled(old, mark)
             if confirmed or again:
                 observe(WriterSettled(partition.label, confirmed, again))
+
+
+def refresh(delivery: Delivery) -> Procedure[None]:
+    """Learn how far the database has this producer, and whether the cache was rolled back, without writing."""
+    lane = delivery.partition.lane
+    incarnation = lane.incarnation
+    reply = yield from ask_cache(calls.confirmed(delivery.partition.keys, lane.producer))
+    if isinstance(reply, calls.Confirmed) and reply.incarnation == incarnation:
+        lane.confirm(reply.sequence, incarnation)
+    else:
+        present = reply.incarnation if isinstance(reply, calls.Confirmed) else ""
+        yield from delivery.meet(present, leaving=incarnation)

@@ -15,9 +15,9 @@ from writebehind.cache.link import Links
 from writebehind.chain import new_identity
 from writebehind.clock import Clock
 from writebehind.databases.contract import Database, LedgerRow, PartitionName
-from writebehind.errors import LedgerMissing, MappingConflict, PartitionStopped
+from writebehind.errors import LedgerMissing, MappingConflict, PartitionStopped, RowRefused
 from writebehind.flush.reader import read_batch
-from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
+from writebehind.flush.task import NOTHING, Batch, FlushReport, Task, Verdicts
 from writebehind.flush.transaction import LOST_BRANCH, apply_batches
 from writebehind.observe import (
     Acknowledged,
@@ -115,15 +115,13 @@ class Engine:
         if not sealed.front:
             return None
         link = sealed.front[0]
-        amounts: dict[bytes, int] = {}
-        marks: dict[str, int] = {}
-        if not link.is_fence:
-            whole = read_batch(cache, task, link)
-            if whole is None:
-                return None
-            amounts, marks = whole
-            self._observe(BatchRead(task.label, link.identity, link.size))
-        return Batch(task, link, amounts, marks, head.head, sealed.incarnation)
+        if link.is_fence:
+            return Batch(task, link, NOTHING, head.head, sealed.incarnation)
+        content = read_batch(cache, task, link)
+        if content is None:
+            return None
+        self._observe(BatchRead(task.label, link.identity, link.size))
+        return Batch(task, link, content, head.head, sealed.incarnation)
 
     def _seal(self, cache: CacheLink, task: Task, head: LedgerRow) -> calls.Sealed:
         known = head
@@ -187,7 +185,7 @@ class Engine:
                 batch=new_identity(),
                 fence=new_identity(),
                 leave=leave,
-                cached_value_ttl_ms=task.counter.mapping.cached_value_ttl_ms,
+                cached_value_ttl_ms=task.mapping.mapping.cached_value_ttl_ms,
             )
         )
         if isinstance(reply, calls.Entered) and reply.began:
@@ -195,17 +193,25 @@ class Engine:
 
     def _apply(self, batches: Sequence[Batch]) -> tuple[Verdicts, FlushReport]:
         began = self._clock.monotonic()
-        with self._database.transaction() as transaction:
-            self._observe(TransactionBegun())
-            verdicts, report = apply_batches(transaction, batches, self._observe)
+        try:
+            verdicts, report = self._transact(batches)
+        except RowRefused:
+            if self._database.has_savepoints:
+                raise
+            verdicts, report = self._transact(batches, careful=True)
         self._observe(Committed(self._clock.monotonic() - began))
         self._tell(verdicts)
         return verdicts, report
 
+    def _transact(self, batches: Sequence[Batch], *, careful: bool = False) -> tuple[Verdicts, FlushReport]:
+        with self._database.transaction() as transaction:
+            self._observe(TransactionBegun())
+            return apply_batches(self._database, transaction, batches, self._observe, careful=careful)
+
     def _tell(self, verdicts: Verdicts) -> None:
         for batch in verdicts.applied:
             link = batch.link
-            self._observe(BatchApplied(batch.task.label, link.identity, link.writes, len(batch.amounts)))
+            self._observe(BatchApplied(batch.task.label, link.identity, link.writes, len(batch.content)))
         for batch in verdicts.quarantined:
             self._observe(BatchQuarantined(batch.task.label, batch.link.identity, batch.link.writes, LOST_BRANCH))
         for batch in verdicts.acknowledge:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from writebehind.cache.keys import PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import LedgerRow, PartitionName
-from writebehind.mapping import BoundCounter
+from writebehind.mapping import BoundMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Task:
 
     name: PartitionName
     keys: PartitionKeys
-    counter: BoundCounter
+    mapping: BoundMapping
 
     @property
     def layout(self) -> str:
-        return str(self.counter.mapping.partitions)
+        return str(self.mapping.mapping.partitions)
 
     @property
     def label(self) -> str:
@@ -29,15 +29,30 @@ class Task:
         return f"{self.name.mapping}/{self.name.partition}"
 
     @property
-    def table_group(self) -> tuple[object, ...]:
-        """Partitions that are equal in this share a transaction, and a statement."""
-        mapping = self.counter.mapping
-        return (mapping.table, tuple(column.name for column in self.counter.keys.columns), mapping.missing)
+    def is_event_log(self) -> bool:
+        """Whether its batches are streams."""
+        return self.mapping.kind == "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was read of a batch: changes by field, or the events with their positions; and marks by producer."""
+
+    changes: Mapping[bytes, bytes]
+    events: Sequence[tuple[int, bytes]]
+    marks: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.changes) or len(self.events)
+
+
+NOTHING = Content({}, (), {})
+"""What is in a fence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A front link of a chain with what was read of it: amounts by field, marks by producer.
+    """A front link of a chain with its content.
 
     ``head_seen_before`` is the database's head as it was read before the link was seen; ``incarnation``
     is the cache's present one.
@@ -45,10 +60,13 @@ class Batch:
 
     task: Task
     link: Link
-    amounts: Mapping[bytes, int]
-    marks: Mapping[str, int]
+    content: Content
     head_seen_before: str
     incarnation: str
+
+    def value_keys(self) -> tuple[bytes, ...]:
+        """The cached values that its changes have changed."""
+        return tuple(dict.fromkeys(self.task.mapping.value_key(field) for field in self.content.changes))
 
 
 @dataclass(slots=True)
@@ -91,8 +109,8 @@ class Verdicts:
 
 
 def group_by_table(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
-    """Tasks that share a table's statement, in a stable order."""
+    """Tasks of one database that share a table's statement, in a stable order."""
     groups: dict[tuple[object, ...], list[Task]] = {}
     for task in tasks:
-        groups.setdefault(task.table_group, []).append(task)
+        groups.setdefault(task.mapping.table_group, []).append(task)
     return [tuple(group) for group in groups.values()]

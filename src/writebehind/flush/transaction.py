@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from writebehind.chain import Verdict, judge
-from writebehind.databases.contract import DeadLetter, LedgerRow, PartitionName, Transaction
-from writebehind.flush.merging import merge
-from writebehind.flush.splitting import Unwritten, WriteOutcome, write_rows
+from writebehind.databases.contract import Database, DeadLetter, LedgerRow, PartitionName, Transaction
+from writebehind.flush.kinds import IGNORED, OPERATIONS, Outcome, Unwritten, write_batches
 from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
 from writebehind.observe import (
     DeadLettersWritten,
@@ -17,18 +16,17 @@ from writebehind.observe import (
     PartitionsLocked,
     RowsWritten,
 )
-from writebehind.values import partition_of
 
-IGNORED = "ignored"
 LOST_BRANCH = "the database's history does not continue with this batch"
 
 
 def apply_batches(
-    transaction: Transaction, batches: Sequence[Batch], observe: Observer
+    database: Database, transaction: Transaction, batches: Sequence[Batch], observe: Observer, *, careful: bool = False
 ) -> tuple[Verdicts, FlushReport]:
     """Judge each front under lock, then write what is to be applied, all of one table.
 
-    A partition that must look again leaves before any row is written; it is not in the verdicts.
+    A partition that must look again leaves before any row is written; it is not in the verdicts. ``careful``: see
+    ``write_batches``, which may raise RowRefused without it.
     """
     ledger = {row.name: row for row in transaction.lock_partitions([batch.task.name for batch in batches])}
     observe(PartitionsLocked(tuple(batch.task.label for batch in batches)))
@@ -52,28 +50,27 @@ def apply_batches(
                 observe(HeadMoved(batch.task.label, link.identity))
             case Verdict.QUARANTINE:
                 commits[name] = _quarantine(transaction, row, batch)
-                forget[name] = tuple(batch.task.counter.value_key(field) for field in batch.amounts)
+                forget[name] = batch.value_keys()
                 quarantined.append(batch)
                 not_confirmed.add(link.identity)
                 if link.incarnation == batch.incarnation and not link.is_fence:
                     fence_anew.append(batch.task)
             case Verdict.ACKNOWLEDGE:
                 # Whoever applied it may have died before it told the cache which totals are not right any more.
-                forget[name] = tuple(batch.task.counter.value_key(field) for field in batch.amounts)
+                forget[name] = batch.value_keys()
                 if not _has_marks(transaction, row, batch):
                     not_confirmed.add(link.identity)  # it was quarantined before, by a worker that died then
                     if link.incarnation == batch.incarnation:
                         fence_anew.append(batch.task)
         acknowledge.append(batch)
     if apply:
-        outcome = _write(transaction, apply, ledger, observe)
+        outcome = _write(database, transaction, apply, ledger, observe, careful=careful)
         report.rows, report.statements = outcome.rows, outcome.statements
         report.dead_letters = sum(unwritten.reason != IGNORED for unwritten in outcome.unwritten)
         for unwritten in outcome.unwritten:
-            field = unwritten.counter.keys.encode(unwritten.row)
-            batch = _batch_of(apply, unwritten, field)
-            name = batch.task.name
-            forget[name] = (*forget.get(name, ()), unwritten.counter.value_key(field))
+            task = unwritten.batch.task
+            if not task.is_event_log:
+                forget[task.name] = (*forget.get(task.name, ()), task.mapping.value_key(unwritten.key))
         for batch in apply:
             commits[batch.task.name] = _finish(transaction, ledger[batch.task.name], batch, observe)
             report.batches += 1
@@ -95,41 +92,37 @@ def apply_batches(
 def _has_marks(transaction: Transaction, row: LedgerRow, batch: Batch) -> bool:
     """Whether the database has what each producer wrote into a batch."""
     return all(
-        transaction.read_mark(row, producer, batch.link.incarnation) >= mark for producer, mark in batch.marks.items()
+        transaction.read_mark(row, producer, batch.link.incarnation) >= mark
+        for producer, mark in batch.content.marks.items()
     )
 
 
 def _write(
-    transaction: Transaction, batches: Sequence[Batch], ledger: dict[PartitionName, LedgerRow], observe: Observer
-) -> WriteOutcome:
-    table = batches[0].task.counter.mapping.table
-    outcome = write_rows(transaction, merge(batches))
+    database: Database,
+    transaction: Transaction,
+    batches: Sequence[Batch],
+    ledger: dict[PartitionName, LedgerRow],
+    observe: Observer,
+    *,
+    careful: bool,
+) -> Outcome:
+    table = batches[0].task.mapping.mapping.table
+    outcome = write_batches(database, transaction, batches, careful=careful)
     observe(RowsWritten(table, outcome.rows, outcome.statements))
-    letters = [_letter(batches, ledger, each) for each in outcome.unwritten if each.reason != IGNORED]
+    letters = [_letter(ledger, each) for each in outcome.unwritten if each.reason != IGNORED]
     if letters:
         transaction.add_dead_letters(letters)
         observe(DeadLettersWritten(table, len(letters)))
     return outcome
 
 
-def _batch_of(batches: Sequence[Batch], unwritten: Unwritten, field: bytes) -> Batch:
-    """The batch that a row's amount came from: the counter's partition that the key belongs to."""
-    partition = partition_of(field, unwritten.counter.mapping.partitions)
-    return next(
-        batch
-        for batch in batches
-        if batch.task.counter.name == unwritten.counter.name and batch.task.name.partition == partition
-    )
-
-
-def _letter(batches: Sequence[Batch], ledger: dict[PartitionName, LedgerRow], unwritten: Unwritten) -> DeadLetter:
-    field = unwritten.counter.keys.encode(unwritten.row)
-    batch = _batch_of(batches, unwritten, field)
+def _letter(ledger: dict[PartitionName, LedgerRow], unwritten: Unwritten) -> DeadLetter:
+    batch = unwritten.batch
     return DeadLetter(
         row_id=ledger[batch.task.name].row_id,
-        key=field.decode(),
-        operation="add",
-        value=str(unwritten.amount),
+        key=unwritten.key.decode(),
+        operation=OPERATIONS[batch.task.mapping.kind],
+        value=unwritten.value,
         reason=unwritten.reason,
         error=unwritten.error,
         sqlstate=unwritten.sqlstate,
@@ -140,25 +133,23 @@ def _letter(batches: Sequence[Batch], ledger: dict[PartitionName, LedgerRow], un
 
 def _finish(transaction: Transaction, row: LedgerRow, batch: Batch, observe: Observer) -> int:
     label = batch.task.label
-    transaction.write_marks(row, batch.link.incarnation, batch.marks)
-    observe(MarksWritten(label, len(batch.marks)))
-    commit_number = transaction.move_head(row, batch.link, len(batch.amounts))
+    transaction.write_marks(row, batch.link.incarnation, batch.content.marks)
+    observe(MarksWritten(label, len(batch.content.marks)))
+    commit_number = transaction.move_head(row, batch.link, len(batch.content))
     observe(HeadMoved(label, batch.link.identity))
     return commit_number
 
 
 def _quarantine(transaction: Transaction, row: LedgerRow, batch: Batch) -> int:
-    """Put a batch aside for a person: its amounts as dead letters, its producers' marks as an incident.
+    """Put a batch aside for a person: its content as dead letters, its producers' marks as an incident.
 
     What is put aside may repeat what the database has: producers that live write again what it lost.
     """
-    link = batch.link
+    link, operation = batch.link, OPERATIONS[batch.task.mapping.kind]
     transaction.add_dead_letters(
         [
-            DeadLetter(
-                row.row_id, field.decode(), "add", str(amount), "quarantine", LOST_BRANCH, "", link.identity, link.birth
-            )
-            for field, amount in sorted(batch.amounts.items())
+            DeadLetter(row.row_id, key, operation, value, "quarantine", LOST_BRANCH, "", link.identity, link.birth)
+            for key, value in _contents(batch)
         ]
     )
     transaction.add_incident(
@@ -170,8 +161,14 @@ def _quarantine(transaction: Transaction, row: LedgerRow, batch: Batch) -> int:
             "incarnation": link.incarnation,
             "head": row.head,
             "writes": link.writes,
-            "producers_last_sequence": dict(batch.marks),
+            "producers_last_sequence": dict(batch.content.marks),
             "note": "may repeat what the database has",
         },
     )
     return transaction.remember_quarantined(row, link)
+
+
+def _contents(batch: Batch) -> list[tuple[str, str]]:
+    """Key and value of everything in a batch, as dead letters show them."""
+    changes = [(field.decode(), value.decode()) for field, value in sorted(batch.content.changes.items())]
+    return changes or [(str(position), text.decode()) for position, text in batch.content.events]

@@ -6,7 +6,7 @@ table (``TableShape`` in, a bound mapping out). There is a module for each kind,
 
 from writebehind.mapping.bound import KINDS, BoundMapping, Kind
 from writebehind.mapping.counters import MISSING_POLICIES, BoundCounter, CounterMapping, Missing, bind_counter
-from writebehind.mapping.events import BoundEvents, EventMapping, bind_events
+from writebehind.mapping.events import BoundEvents, EventMapping, WhenFull, bind_events
 from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
 from writebehind.mapping.naming import MAX_NAME_LENGTH, partition_tag
 from writebehind.mapping.records import BoundRecords, RecordMapping, bind_records
@@ -31,6 +31,7 @@ __all__ = [
     "Missing",
     "RecordMapping",
     "TableShape",
+    "WhenFull",
     "bind_counter",
     "bind_events",
     "bind_leaderboard",

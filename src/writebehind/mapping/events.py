@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from writebehind.columns import ColumnType
 from writebehind.errors import ColumnRefused, ConfigurationError
@@ -12,6 +13,8 @@ from writebehind.mapping.naming import check_name, check_partitions, column_name
 from writebehind.mapping.shape import TableShape, check_columns, required_shape
 from writebehind.values import partition_of
 
+WhenFull = Literal["block", "refuse"]
+
 
 @dataclass(frozen=True, slots=True)
 class EventMapping:
@@ -19,12 +22,16 @@ class EventMapping:
 
     ``position`` names an integer column that receives each event's place: it rises in the order in which the cache
     accepted the events of one partition, since a table has no order. ``columns`` restricts what may be written.
+    ``max_length`` bounds how many events of a partition may wait in the cache; at the bound a write blocks or is
+    refused, as ``when_full`` says. None means as the settings say.
     """
 
     table: str
     columns: tuple[str, ...] = ()
     position: str | None = None
     partitions: int = 1
+    max_length: int | None = None
+    when_full: WhenFull | None = None
     cached_value_ttl_ms: int = 1
     """No event has a cached value."""
 
@@ -40,6 +47,8 @@ class EventMapping:
         columns: str | tuple[str, ...] | list[str] | None = None,
         position: str | None = None,
         partitions: int = 1,
+        max_length: int | None = None,
+        when_full: str | None = None,
     ) -> EventMapping:
         """Build a mapping from ``"table"`` (or ``"schema.table"``).
 
@@ -51,7 +60,11 @@ class EventMapping:
         chosen = column_names(columns, where, "columns")
         if position is not None and (len(column_names(position, where, "position")) != 1 or position in chosen):
             raise ConfigurationError(f"{where}: position={position!r}", fix="Name a column that events do not write.")
-        return cls(table, chosen, position, partitions)
+        if max_length is not None and not (isinstance(max_length, int) and max_length >= 1):
+            raise ConfigurationError(f"{where}: max_length={max_length!r}", fix="Use a positive number of events.")
+        if when_full not in (None, "block", "refuse"):
+            raise ConfigurationError(f"{where}: when_full={when_full!r}", fix='Use "block" or "refuse".')
+        return cls(table, chosen, position, partitions, max_length, when_full)  # type: ignore[arg-type]
 
     def bind(self, shape: TableShape | None) -> BoundEvents:
         """Check the mapping against its table and choose the codecs; see ``bind_events``."""

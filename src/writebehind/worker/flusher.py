@@ -31,7 +31,9 @@ class Flusher:
 
     @property
     def table(self) -> str:
-        return self.tasks[0].counter.mapping.table
+        """For people: the table whose counters it flushes together, or the one mapping of another kind."""
+        mapping = self.tasks[0].mapping
+        return mapping.mapping.table if mapping.kind == "counter" else f"{mapping.name} ({mapping.kind}s)"
 
     def flush_due(self, *, flush_after_ms: int, flush_rows: int) -> FlushReport | None:
         """One step for everything dirty, if any partition is due; None where nothing was done."""

@@ -31,9 +31,11 @@ class Dirt:
 
 def look(cache: Link, tasks: Sequence[Task]) -> list[Dirt]:
     """What is pending in each partition, in one round trip."""
-    asked: list[calls.Call[object]] = [calls.server_time_ms()]  # type: ignore[list-item]
+    asked: list[calls.Call[object]] = [calls.server_time_ms()]
     for task in tasks:
-        asked += [calls.header(task.keys), calls.batch_length(task.keys.open), calls.queue(task.keys)]  # type: ignore[list-item]
+        asked.append(calls.header(task.keys))
+        asked.append(calls.batch_length(task.keys.open, is_stream=task.is_event_log))
+        asked.append(calls.queue(task.keys))
     now_ms, *replies = cache.execute_all(asked)
     assert isinstance(now_ms, int)
     dirt = []

@@ -132,9 +132,34 @@ def scan_batch(key: bytes, cursor: int, count: int) -> Call[ScanSlice]:
     return Call(("HSCAN", key, cursor, "COUNT", count), parse)
 
 
-def batch_length(key: bytes) -> Call[int]:
-    """How many fields a batch has."""
-    return Call(("HLEN", key), lambda reply: number(reply[0]))
+@dataclass(frozen=True, slots=True)
+class StreamSlice:
+    """One slice of an event log's batch: (place, event) in their order; a place is ``(milliseconds, number)``."""
+
+    events: list[tuple[tuple[int, int], bytes]]
+
+
+def read_stream(key: bytes, after: tuple[int, int] | None, count: int) -> Call[StreamSlice]:
+    """The next ``count`` events after a place, or the first ones."""
+
+    def parse(reply: list[Reply]) -> StreamSlice:
+        return StreamSlice([_event(entry) for entry in reply])
+
+    start = "-" if after is None else f"({after[0]}-{after[1]}"
+    return Call(("XRANGE", key, start, "+", "COUNT", count), parse)
+
+
+def _event(entry: Reply) -> tuple[tuple[int, int], bytes]:
+    assert isinstance(entry, list)
+    identity, content = entry
+    moment_ms, _, number_in_it = raw(identity).partition(b"-")
+    assert isinstance(content, list)
+    return (int(moment_ms), int(number_in_it)), raw(content[1])
+
+
+def batch_length(key: bytes, *, is_stream: bool = False) -> Call[int]:
+    """How many fields, or events, a batch has."""
+    return Call(("XLEN" if is_stream else "HLEN", key), lambda reply: number(reply[0]))
 
 
 def batch_marks(key: bytes) -> Call[dict[str, int]]:

@@ -46,13 +46,13 @@ def _parse_read(reply: list[Reply]) -> CachedValues | NewIncarnation | OtherLayo
 class Pending:
     """What is pending for some fields at one instant.
 
-    ``amounts[b][f]``: batch ``b`` of ``chain`` (the open batch is last), field ``f``.
+    ``changes[b][f]``: batch ``b`` of ``chain`` (the open batch is last), field ``f``; None for nothing.
     """
 
     last: str
     generation: str
     chain: tuple[Link, ...]
-    amounts: tuple[tuple[int, ...], ...]
+    changes: tuple[tuple[bytes | None, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class OtherChain:
 def pending(
     keys: PartitionKeys, chain: Sequence[Link], fields: Sequence[bytes], *, layout: str
 ) -> Call[Pending | OtherChain | NewIncarnation | OtherLayout]:
-    """The pending amounts of ``fields`` in the batches of ``chain`` and in the open one."""
+    """The pending changes of ``fields`` in the batches of ``chain`` and in the open one."""
     size = len(fields)
 
     def parse(reply: list[Reply]) -> Pending | OtherChain | NewIncarnation | OtherLayout:
         match reply:
             case [b"OK", last, generation, *rest]:
-                amounts = rest[len(chain) :]
+                changes = rest[len(chain) :]
                 links = tuple(Link.parse(raw(entry)) for entry in rest[: len(chain)])
                 per_batch = tuple(
-                    tuple(0 if amount is None else number(amount) for amount in amounts[first : first + size])
-                    for first in range(0, len(amounts), size)
+                    tuple(None if change is None else raw(change) for change in changes[first : first + size])
+                    for first in range(0, len(changes), size)
                 )
                 return Pending(text(last), text(generation), links, per_batch)
             case [b"CHAIN", *entries]:
@@ -116,6 +116,66 @@ def fill(
         (
             "FCALL",
             "wb1_fill",
+            2 + len(value_keys),
+            keys.header,
+            keys.open,
+            *value_keys,
+            layout,
+            last,
+            generation,
+            ttl_ms,
+            *entries,
+        ),
+        lambda reply: number(reply[0]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRecords:
+    """Cached records in the order asked, their columns without the NULLs; None where there is none to be trusted."""
+
+    records: tuple[dict[str, str] | None, ...]
+
+
+def read_records(
+    keys: PartitionKeys, value_keys: Sequence[bytes], *, layout: str
+) -> Call[CachedRecords | NewIncarnation | OtherLayout]:
+    """Cached records."""
+    return Call(
+        ("FCALL", "wb1_read_records", 1 + len(value_keys), keys.header, *value_keys, layout), _parse_read_records
+    )
+
+
+def _parse_read_records(reply: list[Reply]) -> CachedRecords | NewIncarnation | OtherLayout:
+    match reply:
+        case [b"OK", *records]:
+            return CachedRecords(tuple(_pairs(record) or None for record in records))
+        case _:
+            return parse_common(reply)
+
+
+def _pairs(record: Reply) -> dict[str, str]:
+    assert isinstance(record, list)
+    return {text(name): text(value) for name, value in zip(record[::2], record[1::2], strict=True)}
+
+
+def fill_records(
+    keys: PartitionKeys,
+    value_keys: Sequence[bytes],
+    entries: Sequence[Argument],
+    *,
+    layout: str,
+    last: str,
+    generation: str,
+    ttl_ms: int,
+) -> Call[int]:
+    """Cache records if they are still right. ``entries`` is flat, of each record: field, its open change then (or
+    empty), how many columns follow, column, text, ...
+    """
+    return Call(
+        (
+            "FCALL",
+            "wb1_fill_records",
             2 + len(value_keys),
             keys.header,
             keys.open,

@@ -51,38 +51,77 @@ class LaneForgotten:
 WriteReply: TypeAlias = Written | Refused | Full | LaneForgotten | NewIncarnation | OtherLayout
 
 
-def write(
+@dataclass(frozen=True, slots=True)
+class GroupHead:
+    """What every group names: who writes, as what number of which lane, and how much may be pending."""
+
+    layout: str
+    incarnation: str
+    producer: str
+    sequence: int
+    writes: int
+    max_pending_fields: int
+
+
+def write_amounts(
     keys: PartitionKeys,
+    head: GroupHead,
     value_keys: Sequence[bytes],
     entries: Sequence[Argument],
     *,
-    layout: str,
-    incarnation: str,
-    producer: str,
-    sequence: int,
-    writes: int,
-    max_pending_fields: int,
     want_totals: bool,
 ) -> Call[WriteReply]:
-    """One group of amounts. ``entries`` is flat: field, amount, field, amount, ..."""
+    """One group of a counter's amounts. ``entries`` is flat: field, amount, field, amount, ..."""
+    return _group("wb1_write", keys, head, value_keys, ("1" if want_totals else "0", *entries))
+
+
+def write_scores(
+    keys: PartitionKeys, head: GroupHead, board_keys: Sequence[bytes], entries: Sequence[Argument], *, keep: str
+) -> Call[WriteReply]:
+    """One group of a leaderboard's scores. ``board_keys``: of each board its sorted set, and where it is built;
+    ``entries`` is flat: field, change, member, the board's number from 1, ...
+    """
+    return _group("wb1_write_scores", keys, head, board_keys, (keep, *entries))
+
+
+def write_records(
+    keys: PartitionKeys,
+    head: GroupHead,
+    value_keys: Sequence[bytes],
+    entries: Sequence[Argument],
+    *,
+    version_column: str,
+    version_kind: str,
+) -> Call[WriteReply]:
+    """One group of records' changes. ``entries`` is flat: field, change, field, change, ..."""
+    return _group("wb1_write_records", keys, head, value_keys, (version_column, version_kind, *entries))
+
+
+def write_events(keys: PartitionKeys, head: GroupHead, events: Sequence[Argument]) -> Call[WriteReply]:
+    """One group of events, each as its text."""
+    return _group("wb1_write_events", keys, head, (), events)
+
+
+def _group(
+    function: str, keys: PartitionKeys, head: GroupHead, more_keys: Sequence[bytes], arguments: Sequence[Argument]
+) -> Call[WriteReply]:
     return Call(
         (
             "FCALL",
-            "wb1_write",
-            4 + len(value_keys),
+            function,
+            4 + len(more_keys),
             keys.header,
             keys.open,
             keys.open_lanes,
             keys.lanes,
-            *value_keys,
-            layout,
-            incarnation,
-            producer,
-            sequence,
-            writes,
-            max_pending_fields,
-            "1" if want_totals else "0",
-            *entries,
+            *more_keys,
+            head.layout,
+            head.incarnation,
+            head.producer,
+            head.sequence,
+            head.writes,
+            head.max_pending_fields,
+            *arguments,
         ),
         _parse_write,
     )

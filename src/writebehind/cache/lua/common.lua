@@ -12,6 +12,7 @@ Header of a partition (hash):
   generation      raised whenever cached values stop being trustworthy
   horizon_ms      cached values that expire at this moment or before are older than the incarnation
   commit, ledger  the highest commit number that a worker brought, and the ledger that it belongs to
+  event_id        of an event log: the place of the last event, as a stream's identity 'milliseconds-number'
   lanes_cursor    where the search for silent lanes goes on
   flush_asked     set when someone asked for a flush; the next sealing clears it
 
@@ -62,6 +63,15 @@ local function collect_in_chunks(command, key, arguments, first_index, last_inde
     end
   end
   return all
+end
+
+-- How many fields a batch has: an event log's batch is a stream, the others are hashes.
+local function batch_size(batch)
+  local kind = redis.call('TYPE', batch)['ok']
+  if kind == 'stream' then
+    return redis.call('XLEN', batch)
+  end
+  return kind == 'none' and 0 or redis.call('HLEN', batch)
 end
 
 --[[ Exact signed 64-bit addition on decimal strings. Lua's numbers are doubles and lose digits beyond

@@ -29,7 +29,7 @@ local function enter(keys, args)
     if redis.call('EXISTS', open_lanes) == 1 then
       redis.call('RENAMENX', open_lanes, batch_lanes)
     end
-    local size = redis.call('HLEN', batch)
+    local size = batch_size(batch)
     -- A header that was lost leaves its batch without a parent; such a batch is quarantined, never guessed.
     redis.call('RPUSH', queue, table.concat({args[2], last or '?', incarnation or '?', birth or '?', writes or '0',
       decimal(size), first_write or now}, ' '))

@@ -13,10 +13,23 @@ Reply: OK, incarnation, entry...   the first entries of the queue, oldest first:
        RESTORED, ledger, commit    the cache knows a later commit, or another ledger: the caller's view of
                                    the database is old, or the database was restored; nothing was changed
 --]]
+-- Closes the open batch, which has `size` fields, under a new identity.
+local function close_batch(keys, identity, size, last, incarnation, birth, writes, first_write)
+  local header, open, open_lanes, queue, batch, batch_lanes = unpack(keys, 1, 6)
+  redis.call('RENAMENX', open, batch)
+  if redis.call('EXISTS', open_lanes) == 1 then
+    redis.call('RENAMENX', open_lanes, batch_lanes)
+  end
+  redis.call('RPUSH', queue, table.concat({identity, last, incarnation, birth, writes, decimal(size), first_write}, ' '))
+  redis.call('HSET', header, 'last', identity)
+  redis.call('HDEL', header, 'birth', 'first_write_ms', 'writes', 'flush_asked')
+  redis.call('HINCRBY', header, 'sealed_fields', size)
+end
+
 local FRONT = 16 -- entries a caller is told of at once
 
 local function seal(keys, args)
-  local header, open, open_lanes, queue, batch, batch_lanes = unpack(keys)
+  local header, open, queue = keys[1], keys[2], keys[4]
   local replid, incarnation, layout, last, birth, first_write, writes, commit, ledger = unpack(redis.call('HMGET',
     header, 'replid', 'incarnation', 'layout', 'last', 'birth', 'first_write_ms', 'writes', 'commit', 'ledger'))
   if replid ~= current_replid() then
@@ -28,17 +41,9 @@ local function seal(keys, args)
   if args[4] ~= '' and ledger and (ledger ~= args[4] or tonumber(commit) > tonumber(args[5])) then
     return {'RESTORED', ledger, commit}
   end
-  local size = redis.call('HLEN', open)
+  local size = batch_size(open)
   if size > 0 and (redis.call('EXISTS', queue) == 0 or size >= tonumber(args[3])) then
-    local entry = table.concat({args[2], last, incarnation, birth, writes, decimal(size), first_write}, ' ')
-    redis.call('RENAMENX', open, batch)
-    if redis.call('EXISTS', open_lanes) == 1 then
-      redis.call('RENAMENX', open_lanes, batch_lanes)
-    end
-    redis.call('RPUSH', queue, entry)
-    redis.call('HSET', header, 'last', args[2])
-    redis.call('HDEL', header, 'birth', 'first_write_ms', 'writes', 'flush_asked')
-    redis.call('HINCRBY', header, 'sealed_fields', size)
+    close_batch(keys, args[2], size, last, incarnation, birth, writes, first_write)
   end
   return {'OK', incarnation, unpack(redis.call('LRANGE', queue, 0, FRONT - 1))}
 end

@@ -111,17 +111,17 @@ class PostgresTransaction:
     def add_to_counters(self, change: CounterRows) -> RowsWritten:
         return counters.add_to_counters(self._connection, change)
 
-    def write_scores(self, change: ScoreRows) -> RowsWritten:
-        return scores.write_scores(self._connection, change)
-
-    def append_events(self, change: EventRows) -> RowsWritten:
-        return events.append_events(self._connection, change)
-
     def read_versions(self, records: BoundRecords, rows: Sequence[Row]) -> list[Text | RowAbsent]:
         return records_sql.read_versions(self._connection, records, rows)
 
     def write_records(self, change: RecordRows) -> RowsWritten:
         return records_sql.write_records(self._connection, change)
+
+    def write_scores(self, change: ScoreRows) -> RowsWritten:
+        return scores.write_scores(self._connection, change)
+
+    def append_events(self, change: EventRows) -> RowsWritten:
+        return events.append_events(self._connection, change)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

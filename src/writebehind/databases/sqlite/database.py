@@ -96,14 +96,14 @@ class SqliteDatabase:
     ) -> CounterRead:
         # Several statements in one read transaction, which SQLite's WAL gives one snapshot.
         with self._connections.use("BEGIN") as connection, translated(f"reading {counter.name!r}"):
-            head, front_is_applied = _head(connection, name, front)
+            head, front_is_applied = _read_head(connection, name, front)
             return CounterRead(head, front_is_applied, counters.read_values(connection, counter, rows))
 
     def read_records(
         self, name: PartitionName, records: BoundRecords, rows: Sequence[Row], front: str | None
     ) -> RecordRead:
         with self._connections.use("BEGIN") as connection, translated(f"reading {records.name!r}"):
-            head, front_is_applied = _head(connection, name, front)
+            head, front_is_applied = _read_head(connection, name, front)
             return RecordRead(head, front_is_applied, records_sql.read_values(connection, records, rows))
 
     @contextmanager
@@ -113,7 +113,7 @@ class SqliteDatabase:
         # One read transaction again; what reads in it must be over before it ends.
         with self._connections.use("BEGIN") as connection:
             with translated(f"reading a board of {leaderboard.name!r}"):
-                head, front_is_applied = _head(connection, name, front)
+                head, front_is_applied = _read_head(connection, name, front)
             with closing(scores.read_slices(connection, leaderboard, board)) as slices:
                 yield BoardRead(head, front_is_applied, slices)
 
@@ -161,8 +161,8 @@ class SqliteDatabase:
             return connection.execute(_SQL[block], facts).fetchall()
 
 
-def _head(connection: sqlite3.Connection, name: PartitionName, front: str | None) -> tuple[str, bool]:
-    """The head of a partition, and whether ``front`` was applied; ``root`` where it was never declared."""
+def _read_head(connection: sqlite3.Connection, name: PartitionName, front: str | None) -> tuple[str, bool]:
+    """The head, and whether ``front`` was applied. A partition that was never declared has the head "root"."""
     ledger = connection.execute(_SQL["read_partition"], name_facts(name)).fetchone()
     if ledger is None:
         return ROOT, False

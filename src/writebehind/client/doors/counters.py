@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Generic, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Generic
 
-from writebehind.client.flows import CounterFlows, Number
-from writebehind.client.tasks import Tasks
-from writebehind.client.threads import Threads
-from writebehind.errors import ConfigurationError
+from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.flows.counters import CounterFlows, Number
 from writebehind.values import Key
 
-Ack: TypeAlias = Literal["local", "memory", "database"]
-LEVELS: tuple[Ack, ...] = ("local", "memory", "database")
 
-
-class Levels:
-    """The defaults of all writes, and the check of what a call asks for."""
-
-    def __init__(self, ack: Ack, timeout_s: float) -> None:
-        self._ack = ack
-        self._timeout_s = timeout_s
-
-    def level(self, ack: Ack | None) -> Ack:
-        """The level of a write."""
-        if ack is None:
-            return self._ack
-        if ack not in LEVELS:
-            later = ' "replica" and "disk" are not available in this version.' if ack in ("replica", "disk") else ""
-            raise ConfigurationError(f"ack={ack!r} is not a level", fix=f"Use one of {', '.join(LEVELS)}.{later}")
-        return ack
-
-    def level_with_total(self, ack: Ack | None) -> Ack:
-        """The level of a write that answers its total, which only the cache knows."""
-        if self.level(ack) != "local":
-            return self.level(ack)
-        if ack is None:
-            return "memory"
-        raise ConfigurationError(
-            'ack="local" cannot answer a total',
-            why="the total is known to the cache alone",
-            fix='Use add(), or ack="memory".',
-        )
-
-    def deadline(self, timeout: float | None) -> float:
-        """When a call that begins now must have ended, by ``time.monotonic()``."""
-        return time.monotonic() + self.timeout(timeout)
-
-    def timeout(self, timeout: float | None) -> float:
-        """The timeout of a call in seconds."""
-        if timeout is None:
-            return self._timeout_s
-        if not timeout > 0:
-            raise ConfigurationError(f"timeout={timeout!r}", fix="Give a positive number of seconds.")
-        return timeout
-
-
-class Counter(Generic[Number]):
+class Counter(BlockingDoor[CounterFlows[Number]], Generic[Number]):
     """A counter: a number for each key, in one column of one table.
 
     Every write takes ``ack=`` (how far it must get before the call returns) and ``timeout=`` (seconds).
@@ -67,26 +20,10 @@ class Counter(Generic[Number]):
     ``DeadLettered`` with ``ack="database"``.
     """
 
-    def __init__(self, name: str, levels: Levels, world: Callable[[], tuple[CounterFlows[Number], Threads]]) -> None:
-        self.name = name
-        self._levels = levels
-        self._world: Callable[[], tuple[CounterFlows[Number], Threads]] = world
-
-    def __repr__(self) -> str:
-        return f"Counter({self.name!r})"
-
     def add(self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None) -> None:
         """Add an amount, which may be negative. One write; never reads the database."""
-        level = self._levels.level(ack)
         flows, threads = self._world()
-        if level == "local" and (source := flows.add_local(key, amount)) is not None:
-            threads.kick(source)
-            return
-        deadline = self._levels.deadline(timeout)
-        write = flows.begin(key, amount, watch=level == "database")
-        threads.wait(write.delivery, write.group, deadline)
-        if level == "database" or not write.is_done:
-            threads.run(flows.add(write, until_database=level == "database", deadline=deadline))
+        self._write(flows, threads, flows.addition(key, amount), ack, timeout)
 
     def incr(
         self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None
@@ -129,35 +66,19 @@ class Counter(Generic[Number]):
         return threads.run(flows.get_many(keys, deadline=self._levels.deadline(timeout)))
 
 
-class AsyncCounter(Generic[Number]):
+class AsyncCounter(AwaitingDoor[CounterFlows[Number]], Generic[Number]):
     """``Counter`` for asyncio: the same names and the same behaviour, awaitable.
 
     For use in the event loop in which its ``AsyncWriteBehind`` was opened. A cancelled call's write is
     either sent or not, and disturbs no other.
     """
 
-    def __init__(self, name: str, levels: Levels, world: Callable[[], tuple[CounterFlows[Number], Tasks]]) -> None:
-        self.name = name
-        self._levels = levels
-        self._world: Callable[[], tuple[CounterFlows[Number], Tasks]] = world
-
-    def __repr__(self) -> str:
-        return f"AsyncCounter({self.name!r})"
-
     async def add(
         self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None
     ) -> None:
         """Add an amount, which may be negative. One write; never reads the database."""
-        level = self._levels.level(ack)
         flows, tasks = self._world()
-        if level == "local" and (source := flows.add_local(key, amount)) is not None:
-            tasks.kick(source)
-            return
-        deadline = self._levels.deadline(timeout)
-        write = flows.begin(key, amount, watch=level == "database")
-        await tasks.wait(write.delivery, write.group, deadline)
-        if level == "database" or not write.is_done:
-            await tasks.run(flows.add(write, until_database=level == "database", deadline=deadline))
+        await self._write(flows, tasks, flows.addition(key, amount), ack, timeout)
 
     async def incr(
         self, key: Key, amount: Number | int = 1, *, ack: Ack | None = None, timeout: float | None = None

@@ -1,14 +1,13 @@
-"""Writing rows when some are bad: the bad ones are found, the others are written, in one transaction."""
+"""Adding to counters when some rows are bad: see ``bisecting``; and what each counter of a bad row is due."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from writebehind.databases.contract import CounterRows, RowsWritten, Transaction
 from writebehind.errors import RowRefused
-from writebehind.flush.merging import column, part
+from writebehind.flush.bisecting import write_all_but_bad
+from writebehind.flush.kinds.counter_rows import column, part
 from writebehind.mapping import BoundCounter
 from writebehind.values import Row
 
@@ -37,39 +36,14 @@ class WriteOutcome:
 
 
 def write_rows(transaction: Transaction, change: CounterRows) -> WriteOutcome:
-    """Write all rows that can be written; the rest comes back as ``unwritten``.
-
-    While all is well this is one statement. For a bad row among n it is at most log2(n) + 2 more: the
-    known-bad range is halved, halves that go through stay written, and everything that was set aside
-    on the way is tried as one statement again.
-    """
+    """Write all rows that can be written, while all is well in one statement; the rest comes back as ``unwritten``."""
     outcome = WriteOutcome()
-    aside: Sequence[int] = range(len(change.rows))
-    while aside:
-        aside = _write_all_or_find_first_bad(transaction, change, aside, outcome)
+    write_all_but_bad(
+        len(change.rows),
+        lambda indices: _try(transaction, part(change, indices), outcome),
+        lambda index, error: _write_single(transaction, part(change, [index]), error, outcome),
+    )
     return outcome
-
-
-def _write_all_or_find_first_bad(
-    transaction: Transaction, change: CounterRows, indices: Sequence[int], outcome: WriteOutcome
-) -> Sequence[int]:
-    """Write ``indices`` whole, or find one bad row in them; returns what is still to be written."""
-    error = _try(transaction, part(change, indices), outcome)
-    if error is None:
-        return ()
-    bad = indices
-    aside: deque[Sequence[int]] = deque()
-    while len(bad) > 1:
-        middle = len(bad) // 2
-        first, second = bad[:middle], bad[middle:]
-        error_of_first = _try(transaction, part(change, first), outcome)
-        if error_of_first is None:
-            bad = second  # the first half is written, so the bad row is in the second
-        else:
-            bad, error = first, error_of_first
-            aside.appendleft(second)
-    _write_single(transaction, part(change, bad), error, outcome)
-    return [index for half in aside for index in half]
 
 
 def _write_single(transaction: Transaction, row: CounterRows, error: RowRefused, outcome: WriteOutcome) -> None:

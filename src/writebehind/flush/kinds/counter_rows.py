@@ -1,4 +1,4 @@
-"""From the batches of one table to the rows of one statement."""
+"""From the batches of the counters of one table to the rows of one statement."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def merge(batches: Sequence[Batch]) -> CounterRows:
     Sorting is what keeps flushers from deadlocking with each other: unsorted, 555 of 600 concurrent
     batches of 1,000 rows deadlocked, sorted none.
     """
-    counters: dict[str, BoundCounter] = {batch.task.counter.name: batch.task.counter for batch in batches}
-    sums: dict[str, dict[bytes, int]] = {name: {} for name in counters}
+    counters: dict[str, BoundCounter] = {}
+    sums: dict[str, dict[bytes, int]] = {}
     for batch in batches:
-        of_counter = sums[batch.task.counter.name]
-        if not of_counter:
-            of_counter.update(batch.amounts)
-        else:  # another partition of the same counter: other keys
-            for field, amount in batch.amounts.items():
-                of_counter[field] = of_counter.get(field, 0) + amount
+        counter = batch.task.mapping
+        assert isinstance(counter, BoundCounter)
+        counters[counter.name] = counter
+        of_counter = sums.setdefault(counter.name, {})
+        for field, amount in batch.content.changes.items():  # other partitions of a counter have other keys
+            of_counter[field] = of_counter.get(field, 0) + int(amount)
     decode = next(iter(counters.values())).keys.decode
     fields: set[bytes] = set().union(*sums.values())
     keyed = sorted((decode(field), field) for field in fields)

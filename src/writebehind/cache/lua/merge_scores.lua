@@ -1,0 +1,56 @@
+--[[ How two changes of one member's score become one. A change is the text
+
+  4200     a score, which meets the row's by the board's rule
+  =4200    a score that replaces the row's, since the member was removed before
+  x        the member is removed
+--]]
+local SCORE_LIMIT = 9007199254740992 -- 2^53: whole numbers beyond it are not exact as scores
+
+-- The change's two parts: '', '=' or 'x', and the score (nil for a removal, or where it is no number).
+local function score_parts(change)
+  local operation = string.match(change, '^[=x]') or ''
+  return operation, tonumber(string.sub(change, #operation + 1))
+end
+
+-- Two scores by the rule `keep`, as text; nil where a sum is not exact.
+local function kept_score(before, now, keep)
+  local left, right = tonumber(before), tonumber(now)
+  if keep == 'max' then
+    return left > right and before or now
+  elseif keep == 'min' then
+    return left < right and before or now
+  elseif keep == 'sum' then
+    local sum = left + right
+    return math.abs(sum) <= SCORE_LIMIT and decimal(sum) or nil
+  end
+  return now
+end
+
+-- The change `before` (or nil) followed by `now`, as one; nil where a sum is not exact.
+local function merge_score(before, now, keep)
+  local operation = score_parts(now)
+  if not before or operation ~= '' then
+    return now
+  end
+  local operation_before = score_parts(before)
+  if operation_before == 'x' then
+    return '=' .. now
+  end
+  local score = kept_score(string.sub(before, #operation_before + 1), now, keep)
+  return score and operation_before .. score
+end
+
+-- The same change in a sorted set that holds the board's present scores.
+local function change_board(board, change, member, keep)
+  local operation = score_parts(change)
+  local score = string.sub(change, #operation + 1)
+  if operation == 'x' then
+    redis.call('ZREM', board, member)
+  elseif operation == '=' or keep == 'last' then
+    redis.call('ZADD', board, score, member)
+  elseif keep == 'sum' then
+    redis.call('ZINCRBY', board, score, member)
+  else
+    redis.call('ZADD', board, keep == 'max' and 'GT' or 'LT', score, member)
+  end
+end

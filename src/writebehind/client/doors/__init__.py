@@ -1,0 +1,1 @@
+"""The objects that applications use: thin names over the procedures, blocking and awaiting."""

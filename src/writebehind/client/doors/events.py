@@ -1,0 +1,81 @@
+"""The event logs that applications use: ``Events`` blocks, ``AsyncEvents`` awaits; both do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.flows.events import EventFlows
+
+
+class Events(BlockingDoor[EventFlows]):
+    """An event log: every event becomes one row of one table, in the order in which the cache accepted them.
+
+    The order holds within a partition; a process appends to one of them. Values are checked at the call:
+    ``ValueRefused`` for an unknown column and for what its column cannot hold exactly. Every write takes ``ack=`` and
+    ``timeout=`` (seconds) and may raise what ``Counter`` says. All methods are thread-safe.
+    """
+
+    def append(
+        self,
+        event: Mapping[str, object],
+        *,
+        together: str | None = None,
+        ack: Ack | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Append one event: column to value. Columns that are left out get the table's defaults.
+
+        ``together``: events with the same text are in order with each other, whichever process appends them.
+        """
+        flows, threads = self._world()
+        self._write(flows, threads, flows.appending(event, together), ack, timeout)
+
+    def extend(
+        self,
+        events: Iterable[Mapping[str, object]],
+        *,
+        together: str | None = None,
+        ack: Ack | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Append several events, in their order. All are checked before the first is written.
+
+        :raises PartlyWritten: only the first of them were written; it says how many.
+        """
+        flows, threads = self._world()
+        self._write_all(flows, threads, flows.appending_all(events, together), ack, timeout)
+
+
+class AsyncEvents(AwaitingDoor[EventFlows]):
+    """``Events`` for asyncio: the same names and the same behaviour, awaitable."""
+
+    async def append(
+        self,
+        event: Mapping[str, object],
+        *,
+        together: str | None = None,
+        ack: Ack | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Append one event: column to value. Columns that are left out get the table's defaults.
+
+        ``together``: events with the same text are in order with each other, whichever process appends them.
+        """
+        flows, tasks = self._world()
+        await self._write(flows, tasks, flows.appending(event, together), ack, timeout)
+
+    async def extend(
+        self,
+        events: Iterable[Mapping[str, object]],
+        *,
+        together: str | None = None,
+        ack: Ack | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Append several events, in their order. All are checked before the first is written.
+
+        :raises PartlyWritten: only the first of them were written; it says how many.
+        """
+        flows, tasks = self._world()
+        await self._write_all(flows, tasks, flows.appending_all(events, together), ack, timeout)

@@ -1,0 +1,1 @@
+"""What each kind of mapping does, as procedures that both worlds perform."""

@@ -1,0 +1,265 @@
+"""What writing to a mapping of any kind does, written once: procedures that both worlds perform.
+
+A flow knows its mapping's partitions. The doors (``client/doors``) are thin names over it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from writebehind.client.delivery import Delivery
+from writebehind.client.effects import Procedure, ask_database, await_news, pause
+from writebehind.client.flushing import FlushDesk
+from writebehind.client.groups import WriteGroup
+from writebehind.client.lane import refusal
+from writebehind.client.settling import refresh, settle
+from writebehind.databases.contract import Database, DeadLetter
+from writebehind.errors import (
+    BufferFull,
+    CacheUnavailable,
+    DeadLettered,
+    DurabilityUnknown,
+    PartlyWritten,
+    ReadUnsettled,
+    WriteBehindError,
+)
+from writebehind.mapping import BoundMapping
+from writebehind.observe import Observer
+
+READ_AGAIN_AFTER_S = 0.02
+CONFIRM_AGAIN_AFTER_S = 0.01
+
+
+class Intent(NamedTuple):
+    """A write that was checked and encoded, before it joins a group. ``key`` is what errors name."""
+
+    key: object
+    field: bytes
+    change: Any
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Write:
+    """One write on its way: the group that it joined, and its place among the group's writes."""
+
+    key: object
+    field: bytes
+    change: Any
+    delivery: Delivery
+    group: WriteGroup
+    place: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the cache has the whole group, with nothing refused."""
+        group = self.group
+        return group.resolved and group.error is None and not group.refused
+
+
+class WriteFlows:
+    """One mapping's procedures, as far as they do not depend on its kind."""
+
+    def __init__(
+        self,
+        mapping: BoundMapping,
+        deliveries: Sequence[Delivery],
+        database: Database,
+        flush_desk: FlushDesk,
+        observe: Observer,
+    ) -> None:
+        self._name = mapping.name
+        self._deliveries = tuple(deliveries)
+        self._database = database
+        self._flush_desk = flush_desk
+        self._observe = observe
+
+    # Writing
+
+    def buffer(self, intent: Intent) -> bool:
+        """Put a write into this process's buffer; whoever performs kicks the intent's delivery.
+
+        False where the buffer is full: the write has to wait like any other then.
+        """
+        lane = intent.delivery.partition.lane
+        if not lane.has_room_for_local_writes:
+            return False
+        lane.join(intent.field, intent.change, local=True)
+        return True
+
+    def begin(self, intent: Intent, *, watch: bool = False, want_total: bool = False) -> Write:
+        """Put a write into the group that waits; ``finish`` brings it to its end.
+
+        Between the two, whoever performs may wait for the group by itself: where it ``is_done`` then, as it
+        nearly always is, nothing is left to do.
+        """
+        key, field, change, delivery = intent
+        group, place = delivery.partition.lane.join(field, change, want_total=want_total)
+        group.watched = group.watched or watch
+        return Write(key, field, change, delivery, group, place)
+
+    def finish(self, write: Write, *, until_database: bool, deadline: float) -> Procedure[None]:
+        """Return when the cache (or the database) has a write that was begun."""
+        yield from self._finish(write, deadline)
+        if until_database:
+            yield from self._until_database(write, deadline)
+
+    def finish_all(self, writes: Sequence[Write], *, until_database: bool, deadline: float) -> Procedure[None]:
+        """``finish`` of several that belong to one call.
+
+        :raises PartlyWritten: some are in the cache or on their way, and the ones after them were taken back.
+        """
+        for count, write in enumerate(writes):
+            try:
+                yield from self._finish(write, deadline)
+            except (BufferFull, CacheUnavailable, DurabilityUnknown) as error:
+                left = self._withdraw(writes[count + 1 :])
+                written = count + isinstance(error, DurabilityUnknown) + left
+                if not written:
+                    raise  # nothing was written
+                raise PartlyWritten(
+                    f"{written} of {len(writes)} writes to {self._name!r} were accepted, or are on their way",
+                    why=str(error),
+                    fix=f"Write the others again, from number {written} (counted from 0) on.",
+                    written=written,
+                ) from error
+        if until_database:
+            for write in {write.group: write for write in writes}.values():
+                yield from self._until_database(write, deadline)
+
+    def _withdraw(self, writes: Sequence[Write]) -> int:
+        """Take back what was not sent yet; how many could not be: they come first, since groups go in order."""
+        left = 0
+        for write in writes:
+            lane = write.delivery.partition.lane
+            if write.group.error is None and not lane.withdraw(write.group, write.field, write.change, write.place):
+                lane.give_up(write.group, write.field, write.change)
+                left += 1
+        return left
+
+    def _finish(self, write: Write, deadline: float) -> Procedure[None]:
+        """Wait for the end of a write's group; it is written then, or refused as MISSING."""
+        field = write.field
+        while True:
+            group = write.group
+            while not group.resolved and field not in group.refused:
+                news = yield from await_news(write.delivery, group, deadline)
+                if not news and not group.resolved and field not in group.refused:
+                    raise self._timed_out(write)
+            if group.error is not None:
+                raise group.error
+            code = group.refused.get(field)
+            if code is None or code == "MISSING":
+                return
+            if group.solo:
+                raise refusal(code, self._name, write.key)
+            # Its sum with others' amounts was refused: alone it may fit, and if not, it concerns nobody else.
+            lane = write.delivery.partition.lane
+            write.group = lane.join_alone(field, write.change, want_total=group.want_totals)
+            write.group.watched = group.watched
+            write.place = 0
+
+    def _timed_out(self, write: Write) -> Exception:
+        lane = write.delivery.partition.lane
+        if lane.withdraw(write.group, write.field, write.change, write.place):
+            return self._not_sent(write.delivery, write.key)
+        lane.give_up(write.group, write.field, write.change)
+        return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
+
+    def _not_sent(self, delivery: Delivery, key: object) -> Exception:
+        """Nothing was written within the timeout, and nothing will be."""
+        hindrance = delivery.partition.lane.hindrance
+        if isinstance(hindrance, BufferFull):
+            return hindrance
+        return CacheUnavailable(
+            f"the write {named(key)} of {self._name!r} was not sent within its timeout",
+            why=str(hindrance or "other groups were on their way"),
+            fix="Nothing was written; write again.",
+        )
+
+    def _unknown(self, write: Write, why: str) -> DurabilityUnknown:
+        partition = write.delivery.partition
+        lane = partition.lane
+        return DurabilityUnknown(
+            f"the outcome of the write {named(write.key)} of {self._name!r} is not known yet",
+            why=why,
+            fix="This process keeps it and settles it by itself: do not write it again.",
+            token=f"{partition.label} {lane.producer} {write.group.incarnation} {write.group.sequence}",
+        )
+
+    def _until_database(self, write: Write, deadline: float) -> Procedure[None]:
+        """Have the batch flushed now, and wait until the database has the write's group."""
+        group, partition = write.group, write.delivery.partition
+        lane = partition.lane
+        while True:
+            try:
+                if not group.confirmed:
+                    yield from self._flush_desk.flush(deadline)
+                    yield from refresh(write.delivery)
+                if lane.unsettled:
+                    yield from settle(partition, self._database, self._observe)
+                if group.confirmed:
+                    yield from self._raise_dead_letter(write)
+                    return
+            except (DeadLettered, DurabilityUnknown):
+                raise
+            except WriteBehindError as error:
+                # The cache has the write, so that this is no failure of it; only its way into the database is open.
+                lane.hindrance = error
+                if not error.retryable:
+                    raise self._unknown(write, str(error)) from error
+            if time.monotonic() >= deadline:
+                raise self._unknown(write, str(lane.hindrance or "the database has not confirmed it"))
+            yield from pause(CONFIRM_AGAIN_AFTER_S)
+
+    def _raise_dead_letter(self, write: Write) -> Procedure[None]:
+        """Tell the caller where the write's batch is in the database, and its row has nothing of it."""
+        if not write.group.birth:
+            raise self._unknown(write, "it is in the database, as a row or as a dead letter")
+        name = write.delivery.partition.name
+        letters = yield from ask_database(partial(self._database.dead_letters, name, [write.group.birth]))
+        for letter in letters:
+            if self._is_about(letter, write):
+                raise DeadLettered(
+                    f"the write {named(write.key)} of {self._name!r} is a dead letter",
+                    why=letter.error,
+                    fix="See the table writebehind_dead_letters.",
+                )
+
+    def _is_about(self, letter: DeadLetter, write: Write) -> bool:
+        """Whether a dead letter of a write's batch is that write's."""
+        return letter.key == write.field.decode()
+
+    # Reading
+
+    def _see_own_writes(self, delivery: Delivery, deadline: float) -> Procedure[None]:
+        """Wait for what this process has written and the cache does not have (yet, or any more)."""
+        lane = delivery.partition.lane
+        if lane.has_unsent_acknowledged_writes():
+            group = lane.last_unsent()
+            while group is not None and not group.resolved:
+                if not (yield from await_news(delivery, group, deadline)):
+                    raise self._unsettled(f"its buffered writes were not sent in time ({lane.hindrance})")
+        while lane.unsettled:
+            yield from settle(delivery.partition, self._database, self._observe)
+            if not lane.unsettled:
+                group = lane.last_unsent()
+                while group is not None and not group.resolved:
+                    if not (yield from await_news(delivery, group, deadline)):
+                        raise self._unsettled(f"what is written again was not sent in time ({lane.hindrance})")
+                return
+            if time.monotonic() >= deadline:
+                raise self._unsettled("the cache restarted, and what it lost is known after the next flush")
+            yield from pause(READ_AGAIN_AFTER_S)
+
+    def _unsettled(self, why: str) -> ReadUnsettled:
+        return ReadUnsettled(f"{self._name!r} cannot be read exactly now", why=why, fix="Read again later.")
+
+
+def named(key: object) -> str:
+    """A write's key in a sentence; events have none."""
+    return "to the event log" if key is None else f"to the key {key!r}"

@@ -1,0 +1,31 @@
+"""Counters: amounts added to rows, those of several counters of a table together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from writebehind.databases.contract import Transaction
+from writebehind.flush.kinds.counter_rows import merge
+from writebehind.flush.kinds.counter_splitting import write_rows
+from writebehind.flush.kinds.outcome import Outcome, Unwritten
+from writebehind.flush.task import Batch
+from writebehind.mapping import BoundCounter
+
+
+def write(transaction: Transaction, batches: Sequence[Batch]) -> Outcome:
+    """Add the amounts of the batches; what cannot be added comes back."""
+    written = write_rows(transaction, merge(batches))
+    outcome = Outcome(written.rows, written.statements)
+    for each in written.unwritten:
+        field = each.counter.keys.encode(each.row)
+        batch = _batch_of(batches, each.counter, field)
+        outcome.unwritten.append(Unwritten(batch, field, str(each.amount), each.reason, each.error, each.sqlstate))
+    return outcome
+
+
+def _batch_of(batches: Sequence[Batch], counter: BoundCounter, field: bytes) -> Batch:
+    """The batch that a row's amount came from: the counter's partition that the key belongs to."""
+    partition = counter.partition_of(field)
+    return next(
+        batch for batch in batches if batch.task.mapping.name == counter.name and batch.task.name.partition == partition
+    )
