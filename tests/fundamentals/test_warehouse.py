@@ -1,4 +1,4 @@
-"""A mapping may have a database of its own: likes go to the application's database, clicks to a warehouse in one file."""
+"""A mapping may have a database of its own: likes go to the application's, clicks to a warehouse in one file."""
 
 from __future__ import annotations
 
