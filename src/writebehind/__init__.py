@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from writebehind.application.asynchronous import AsyncWriteBehind
     from writebehind.application.blocking import WriteBehind
-    from writebehind.client.doors.base import Ack
     from writebehind.client.doors.counters import AsyncCounter, Counter
     from writebehind.client.doors.events import AsyncEvents, Events
     from writebehind.client.doors.leaderboards import AsyncLeaderboard, Leaderboard
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     )
     from writebehind.flush.task import FlushReport
     from writebehind.inspection import MappingStatus, Status
+    from writebehind.levels import Ack
 
 __version__ = "0.1.0"
 
@@ -96,7 +96,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ack": "writebehind.client.doors.base",
+    "Ack": "writebehind.levels",
     "AsyncCounter": "writebehind.client.doors.counters",
     "AsyncEvents": "writebehind.client.doors.events",
     "AsyncLeaderboard": "writebehind.client.doors.leaderboards",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from writebehind import setting_kinds as kinds
+from writebehind.levels import LEVELS, Ack
 from writebehind.setting_kinds import Kind, redacted
 from writebehind.setting_sources import (
     DeclaredMapping,
@@ -24,8 +25,6 @@ from writebehind.setting_sources import (
     read_environment,
     read_file,
 )
-
-_LATER = "this level is not available in this version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +125,15 @@ class Settings:
         kinds.choice("block", "refuse"),
         "What a write does at `max_pending_rows`: wait up to the timeout, or be refused.",
     )
-    ack: Literal["local", "memory", "database"] = _setting(
+    ack: Ack = _setting(
         "memory",
-        kinds.choice("local", "memory", "database", later={"replica": _LATER, "disk": _LATER}),
+        kinds.choice(*LEVELS),
         "How far a write must get before it is acknowledged, where the write itself does not say.",
+    )
+    replicas: int = _setting(
+        1,
+        kinds.whole_number(1, 100, "replicas"),
+        'How many replicas must have a write before `ack="replica"` acknowledges it.',
     )
     lease_ttl_s: float = _setting(
         5.0, kinds.seconds(), "After how many seconds another worker may take over from one that went silent."

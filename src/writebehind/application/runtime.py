@@ -47,6 +47,7 @@ class Runtime:
             ClientSettings(
                 DeliverySettings(settings.batch_fields, settings.max_pending_rows, settings.buffer_full == "refuse"),
                 RingBounds(settings.ring_groups, settings.ring_bytes, settings.ring_full),
+                settings.replicas,
             ),
             observe,
         )

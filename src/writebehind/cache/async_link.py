@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -32,22 +32,29 @@ class AsyncLink:
 
         :raises CacheUnavailable: the outcome is unknown, unless it is a ``NotExecuted``.
         """
-        reply = await self._exchange(call.command)
-        if isinstance(reply, FunctionMissing):
-            loaded = await self._exchange(("FUNCTION", "LOAD", library_source()))
+        (answer,) = await self.execute_together([call])
+        return cast("T", answer)
+
+    async def execute_together(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send several calls in one round trip, of which the later ones are about what the first did here.
+
+        :raises CacheUnavailable: see ``execute``.
+        """
+        commands = [call.command for call in calls]
+        replies = await self._exchange(commands)
+        if isinstance(replies[0], FunctionMissing):
+            (loaded,) = await self._exchange([("FUNCTION", "LOAD", library_source())])
             if not isinstance(loaded, LibraryExists):
                 checked(loaded)
-            reply = await self._exchange(call.command)
-        return call.parse(checked(reply))
+            replies = await self._exchange(commands)
+        return [call.parse(checked(reply)) for call, reply in zip(calls, replies, strict=True)]
 
-    async def _exchange(self, command: Sequence[Any]) -> Any:
-        """The raw reply; an error reply is an exception object."""
+    async def _exchange(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The raw replies; an error reply is an exception object in its place."""
         connection = self._connection
         try:
-            await self._send(command)
-            return await connection.read_response()
-        except redis.ResponseError as error:
-            return explain(error, self.address.shown)
+            await self._send(commands)
+            return [await self._read_reply() for _ in commands]
         except (redis.RedisError, OSError) as error:
             await connection.disconnect(nowait=True)
             raise explain(error, self.address.shown) from error
@@ -55,28 +62,34 @@ class AsyncLink:
             await connection.disconnect(nowait=True)  # a cancelled call leaves an answer that nobody reads
             raise
 
-    async def _send(self, command: Sequence[Any]) -> None:
+    async def _read_reply(self) -> Any:
+        try:
+            return await self._connection.read_response()
+        except redis.ResponseError as error:
+            return explain(error, self.address.shown)
+
+    async def _send(self, commands: Sequence[Sequence[Any]]) -> None:
         """Send, on a new connection where the old one broke while it was idle; see ``Link``."""
         connection = self._connection
         was_connected = connection.is_connected
         try:
             try:
-                await self._connect_and_send(command)
+                await self._connect_and_send(commands)
             except (redis.RedisError, OSError):
                 await connection.disconnect(nowait=True)
                 if not was_connected:
                     raise
-                await self._connect_and_send(command)
+                await self._connect_and_send(commands)
         except (redis.RedisError, OSError) as error:
             await connection.disconnect(nowait=True)
             raise not_executed(error, self.address.shown) from error
 
-    async def _connect_and_send(self, command: Sequence[Any]) -> None:
+    async def _connect_and_send(self, commands: Sequence[Sequence[Any]]) -> None:
         connection: Any = self._connection
         await connection.connect()
         transport = connection._writer.transport
         try:
-            await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         except BaseException:
             transport.abort()  # closed in order, it would still send what it has buffered, to be executed later
             raise
@@ -98,6 +111,14 @@ class AsyncLinks:
         link = self._idle.pop() if self._idle else AsyncLink(self.address)
         try:
             return await link.execute(call)
+        finally:
+            self._idle.append(link)
+
+    async def execute_together(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Several calls on one borrowed connection."""
+        link = self._idle.pop() if self._idle else AsyncLink(self.address)
+        try:
+            return await link.execute_together(calls)
         finally:
             self._idle.append(link)
 

@@ -27,6 +27,7 @@ _FILES = (
     "read_records",
     "board",
     "ask",
+    "touch",
     "lease",
 )
 """In this order: each part may use what the parts before it define."""

@@ -58,6 +58,17 @@ class Link:
             reply = self._exchange([call.command])[0]
         return call.parse(checked(reply))
 
+    def execute_together(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send several calls in one round trip, of which the later ones are about what the first did here.
+
+        :raises CacheUnavailable: see ``execute``.
+        """
+        replies = self._exchange([call.command for call in calls])
+        if isinstance(replies[0], FunctionMissing):
+            self.load_library()
+            replies = self._exchange([call.command for call in calls])
+        return [call.parse(checked(reply)) for call, reply in zip(calls, replies, strict=True)]
+
     def execute_all(self, calls: Sequence[Call[T]]) -> list[T]:
         """Send several calls in one round trip; for calls that change nothing."""
         replies = self._exchange([call.command for call in calls])
@@ -166,6 +177,11 @@ class Links:
         """One call on a borrowed connection."""
         with self.borrow() as link:
             return link.execute(call)
+
+    def execute_together(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Several calls on one borrowed connection."""
+        with self.borrow() as link:
+            return link.execute_together(calls)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -36,6 +36,7 @@ class ClientSettings:
 
     delivery: DeliverySettings
     ring: RingBounds
+    replicas: int
 
 
 class Client:
@@ -61,13 +62,15 @@ class Client:
         self._kept.extend((delivery, database) for delivery in deliveries)
         match mapping:
             case BoundCounter():
-                return CounterFlows(mapping, deliveries, database, flush_desk, self._observe)
+                return CounterFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
             case BoundLeaderboard():
-                return LeaderboardFlows(mapping, deliveries, database, flush_desk, self._observe, self._cache)
+                return LeaderboardFlows(
+                    mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas, self._cache
+                )
             case BoundRecords():
-                return RecordFlows(mapping, deliveries, database, flush_desk, self._observe)
+                return RecordFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
             case BoundEvents():
-                return EventFlows(mapping, deliveries, database, flush_desk, self._observe)
+                return EventFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
         raise AssertionError(f"a kind of mapping that is not known: {mapping.kind}")
 
     def _delivery_settings(self, mapping: BoundMapping) -> DeliverySettings:

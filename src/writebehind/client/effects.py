@@ -16,6 +16,7 @@ from writebehind.cache.calls import Call
 from writebehind.errors import CacheUnavailable
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Group(Protocol):
@@ -64,6 +65,13 @@ class AskCache:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCacheTogether:
+    """Execute several calls one after the other on one connection, in one round trip; answers all their results."""
+
+    calls: tuple[Call[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AskDatabase:
     """Run a function that waits for the database (or for a thread) and give its result."""
 
@@ -89,13 +97,19 @@ class AwaitNews:
     deadline: float
 
 
-Effect: TypeAlias = AskCache | AskDatabase | Pause | AwaitNews
+Effect: TypeAlias = AskCache | AskCacheTogether | AskDatabase | Pause | AwaitNews
 Procedure: TypeAlias = Generator[Effect, Any, T]
 
 
 def ask_cache(call: Call[T]) -> Procedure[T]:
     """The answer of the cache to one call."""
     return cast(T, (yield AskCache(call)))
+
+
+def ask_cache_together(first: Call[T], second: Call[U]) -> Procedure[tuple[T, U]]:
+    """The answers to two calls, of which the second is about what the first did on its connection."""
+    answers = yield AskCacheTogether((first, second))
+    return cast("tuple[T, U]", tuple(answers))
 
 
 def ask_cache_until(call: Call[T], deadline: float) -> Procedure[T]:

@@ -8,7 +8,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from writebehind.cache.async_link import AsyncLinks
-from writebehind.client.effects import AskCache, AskDatabase, AwaitNews, Effect, Group, Pause, Procedure, Source
+from writebehind.client.effects import (
+    AskCache,
+    AskCacheTogether,
+    AskDatabase,
+    AwaitNews,
+    Effect,
+    Group,
+    Pause,
+    Procedure,
+    Source,
+)
 from writebehind.client.threads import HOUSEKEEPING_PERIOD_S, Housekeeping, retry_delay_s
 from writebehind.errors import BufferFull, CacheUnavailable
 
@@ -66,6 +76,8 @@ class Tasks:
         match effect:
             case AskCache(call):
                 return await self._links.execute(call)
+            case AskCacheTogether(several):
+                return await self._links.execute_together(several)
             case AskDatabase(function):
                 return await asyncio.to_thread(function)
             case AwaitNews(source, group, deadline):

@@ -14,7 +14,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from writebehind.cache.link import Links
-from writebehind.client.effects import AskCache, AskDatabase, AwaitNews, Effect, Group, Pause, Procedure, Source
+from writebehind.client.effects import (
+    AskCache,
+    AskCacheTogether,
+    AskDatabase,
+    AwaitNews,
+    Effect,
+    Group,
+    Pause,
+    Procedure,
+    Source,
+)
 from writebehind.errors import BufferFull, CacheUnavailable
 
 T = TypeVar("T")
@@ -79,6 +89,8 @@ class Threads:
         match effect:
             case AskCache(call):
                 return self._links.execute(call)
+            case AskCacheTogether(several):
+                return self._links.execute_together(several)
             case AskDatabase(function):
                 return function()
             case AwaitNews(source, group, deadline):

@@ -14,6 +14,7 @@ Header of a partition (hash):
   commit, ledger  the highest commit number that a worker brought, and the ledger that it belongs to
   event_id        of an event log: the place of the last event, as a stream's identity 'milliseconds-number'
   lanes_cursor    where the search for silent lanes goes on
+  touched         rises where somebody needs a write to wait for; means nothing
   flush_asked     set when someone asked for a flush; the next sealing clears it
 
 Lanes of a partition (hash), for each producer P of the present incarnation:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from writebehind.client.flows.base import Intent, WriteFlows
 from writebehind.client.tasks import Tasks
 from writebehind.client.threads import Threads
 from writebehind.errors import ConfigurationError
+from writebehind.levels import BEYOND_MEMORY, LEVELS, Ack
 
 F = TypeVar("F", bound=WriteFlows)
-
-Ack: TypeAlias = Literal["local", "memory", "database"]
-LEVELS: tuple[Ack, ...] = ("local", "memory", "database")
 
 
 class Levels:
@@ -29,8 +27,7 @@ class Levels:
         if ack is None:
             return self._ack
         if ack not in LEVELS:
-            later = ' "replica" and "disk" are not available in this version.' if ack in ("replica", "disk") else ""
-            raise ConfigurationError(f"ack={ack!r} is not a level", fix=f"Use one of {', '.join(LEVELS)}.{later}")
+            raise ConfigurationError(f"ack={ack!r} is not a level", fix=f"Use one of {', '.join(LEVELS)}.")
         return ack
 
     def level_with_total(self, ack: Ack | None) -> Ack:
@@ -75,24 +72,30 @@ class BlockingDoor(Generic[F]):
             threads.kick(intent.delivery)
             return
         deadline = self._levels.deadline(timeout)
-        write = flows.begin(intent, watch=level == "database")
+        goes_on = level in BEYOND_MEMORY
+        if goes_on:
+            threads.run(flows.check(intent, level))
+        write = flows.begin(intent, watch=goes_on)
         threads.wait(write.delivery, write.group, deadline)
-        if level == "database" or not write.is_done:
-            threads.run(flows.finish(write, until_database=level == "database", deadline=deadline))
+        if goes_on or not write.is_done:
+            threads.run(flows.finish(write, level, deadline))
 
     def _write_all(
         self, flows: F, threads: Threads, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
     ) -> None:
         level = self._levels.level(ack)
         deadline = self._levels.deadline(timeout)
+        goes_on = level in BEYOND_MEMORY
+        if goes_on and intents:
+            threads.run(flows.check(intents[0], level))
         writes = []
         for intent in intents:
             if level == "local" and flows.buffer(intent):
                 threads.kick(intent.delivery)
             else:
-                writes.append(flows.begin(intent, watch=level == "database"))
+                writes.append(flows.begin(intent, watch=goes_on))
         if writes:
-            threads.run(flows.finish_all(writes, until_database=level == "database", deadline=deadline))
+            threads.run(flows.finish_all(writes, level, deadline))
 
 
 class AwaitingDoor(Generic[F]):
@@ -116,21 +119,27 @@ class AwaitingDoor(Generic[F]):
             tasks.kick(intent.delivery)
             return
         deadline = self._levels.deadline(timeout)
-        write = flows.begin(intent, watch=level == "database")
+        goes_on = level in BEYOND_MEMORY
+        if goes_on:
+            await tasks.run(flows.check(intent, level))
+        write = flows.begin(intent, watch=goes_on)
         await tasks.wait(write.delivery, write.group, deadline)
-        if level == "database" or not write.is_done:
-            await tasks.run(flows.finish(write, until_database=level == "database", deadline=deadline))
+        if goes_on or not write.is_done:
+            await tasks.run(flows.finish(write, level, deadline))
 
     async def _write_all(
         self, flows: F, tasks: Tasks, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
     ) -> None:
         level = self._levels.level(ack)
         deadline = self._levels.deadline(timeout)
+        goes_on = level in BEYOND_MEMORY
+        if goes_on and intents:
+            await tasks.run(flows.check(intents[0], level))
         writes = []
         for intent in intents:
             if level == "local" and flows.buffer(intent):
                 tasks.kick(intent.delivery)
             else:
-                writes.append(flows.begin(intent, watch=level == "database"))
+                writes.append(flows.begin(intent, watch=goes_on))
         if writes:
-            await tasks.run(flows.finish_all(writes, until_database=level == "database", deadline=deadline))
+            await tasks.run(flows.finish_all(writes, level, deadline))

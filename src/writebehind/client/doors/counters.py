@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic
 
-from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.doors.base import AwaitingDoor, BlockingDoor
 from writebehind.client.flows.counters import CounterFlows, Number
+from writebehind.levels import Ack
 from writebehind.values import Key
 
 
@@ -50,7 +51,7 @@ class Counter(BlockingDoor[CounterFlows[Number]], Generic[Number]):
                 key,
                 amount,
                 negated=negated,
-                until_database=level == "database",
+                level=level,
                 deadline=self._levels.deadline(timeout),
             )
         )
@@ -105,7 +106,7 @@ class AsyncCounter(AwaitingDoor[CounterFlows[Number]], Generic[Number]):
                 key,
                 amount,
                 negated=negated,
-                until_database=level == "database",
+                level=level,
                 deadline=self._levels.deadline(timeout),
             )
         )

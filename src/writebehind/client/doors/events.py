@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.doors.base import AwaitingDoor, BlockingDoor
 from writebehind.client.flows.events import EventFlows
+from writebehind.levels import Ack
 
 
 class Events(BlockingDoor[EventFlows]):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Generic
 
-from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.doors.base import AwaitingDoor, BlockingDoor
 from writebehind.client.flows.leaderboards import BoardEntry, LeaderboardFlows, ScoreType
+from writebehind.levels import Ack
 from writebehind.values import KeyPart
 
 

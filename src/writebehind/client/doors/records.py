@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from writebehind.client.doors.base import Ack, AwaitingDoor, BlockingDoor
+from writebehind.client.doors.base import AwaitingDoor, BlockingDoor
 from writebehind.client.flows.records import Record, RecordFlows
+from writebehind.levels import Ack
 from writebehind.values import Key
 
 

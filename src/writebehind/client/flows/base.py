@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from writebehind.client.delivery import Delivery
+from writebehind.client.durability import DURABLE_LEVELS, DurabilityDesk, DurableLevel
 from writebehind.client.effects import Procedure, ask_database, await_news, pause
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.groups import WriteGroup
@@ -27,6 +28,7 @@ from writebehind.errors import (
     ReadUnsettled,
     WriteBehindError,
 )
+from writebehind.levels import Ack
 from writebehind.mapping import BoundMapping
 from writebehind.observe import Observer
 
@@ -71,12 +73,18 @@ class WriteFlows:
         database: Database,
         flush_desk: FlushDesk,
         observe: Observer,
+        replicas: int,
     ) -> None:
         self._name = mapping.name
         self._deliveries = tuple(deliveries)
         self._database = database
         self._flush_desk = flush_desk
         self._observe = observe
+        self._desks: dict[tuple[Delivery, DurableLevel], DurabilityDesk] = {
+            (delivery, level): DurabilityDesk(delivery, level, replicas)
+            for delivery in deliveries
+            for level in DURABLE_LEVELS
+        }
 
     # Writing
 
@@ -102,13 +110,20 @@ class WriteFlows:
         group.watched = group.watched or watch
         return Write(key, field, change, delivery, group, place)
 
-    def finish(self, write: Write, *, until_database: bool, deadline: float) -> Procedure[None]:
-        """Return when the cache (or the database) has a write that was begun."""
-        yield from self._finish(write, deadline)
-        if until_database:
-            yield from self._until_database(write, deadline)
+    def check(self, intent: Intent, level: Ack) -> Procedure[None]:
+        """Make sure that a level can be given, before anything is written at it.
 
-    def finish_all(self, writes: Sequence[Write], *, until_database: bool, deadline: float) -> Procedure[None]:
+        :raises CacheRefused: the server cannot give it truthfully.
+        """
+        if level in ("replica", "disk"):
+            yield from self._desk(intent.delivery, level).check()
+
+    def finish(self, write: Write, level: Ack, deadline: float) -> Procedure[None]:
+        """Return when a write that was begun has got as far as the level says."""
+        yield from self._finish(write, deadline)
+        yield from self._reach(write, level, deadline)
+
+    def finish_all(self, writes: Sequence[Write], level: Ack, deadline: float) -> Procedure[None]:
         """``finish`` of several that belong to one call.
 
         :raises PartlyWritten: some are in the cache or on their way, and the ones after them were taken back.
@@ -127,9 +142,8 @@ class WriteFlows:
                     fix=f"Write the others again, from number {written} (counted from 0) on.",
                     written=written,
                 ) from error
-        if until_database:
-            for write in {write.group: write for write in writes}.values():
-                yield from self._until_database(write, deadline)
+        for write in {write.group: write for write in writes}.values():
+            yield from self._reach(write, level, deadline)
 
     def _withdraw(self, writes: Sequence[Write]) -> int:
         """Take back what was not sent yet; how many could not be: they come first, since groups go in order."""
@@ -190,6 +204,39 @@ class WriteFlows:
             fix="This process keeps it and settles it by itself: do not write it again.",
             token=f"{partition.label} {lane.producer} {write.group.incarnation} {write.group.sequence}",
         )
+
+    def _reach(self, write: Write, level: Ack, deadline: float) -> Procedure[None]:
+        """Wait until a write that the cache has accepted has got as far as the level says."""
+        if level == "database":
+            yield from self._until_database(write, deadline)
+        elif level in ("replica", "disk"):
+            yield from self._until_durable(write, self._desk(write.delivery, level), deadline)
+
+    def _desk(self, delivery: Delivery, level: DurableLevel) -> DurabilityDesk:
+        return self._desks[delivery, level]
+
+    def _until_durable(self, write: Write, desk: DurabilityDesk, deadline: float) -> Procedure[None]:
+        """Wait until replicas, or the disk, have the write's group; what the database has is safer than both."""
+        group, lane = write.group, write.delivery.partition.lane
+        while not group.confirmed:
+            if group.resolved:
+                reached = yield from desk.reach(group.incarnation, deadline)
+                if desk.is_reached_by(reached):
+                    return
+                why = desk.shortfall(reached)
+            else:
+                yield from await_news(write.delivery, group, deadline)  # it is written again after a rollback
+                why = "the cache was rolled back, and what it lost is known after the next flush"
+            if time.monotonic() >= deadline:
+                lane.give_up(group, write.field, write.change)
+                raise self._unknown(write, why)
+            if group.resolved and group.incarnation != lane.incarnation:
+                try:
+                    yield from settle(write.delivery.partition, self._database, self._observe)
+                    yield from refresh(write.delivery)
+                except WriteBehindError as error:
+                    lane.hindrance = error
+                yield from pause(CONFIRM_AGAIN_AFTER_S)
 
     def _until_database(self, write: Write, deadline: float) -> Procedure[None]:
         """Have the batch flushed now, and wait until the database has the write's group."""

@@ -15,6 +15,7 @@ from writebehind.client.groups import AmountGroup, WriteGroup
 from writebehind.client.readers import CounterReader
 from writebehind.databases.contract import Database
 from writebehind.errors import DatabaseError, ReadUnsettled, TotalUnavailable, WriteBehindError
+from writebehind.levels import BEYOND_MEMORY, Ack
 from writebehind.mapping import BoundCounter
 from writebehind.observe import Observer
 from writebehind.values import Key, partition_of
@@ -35,8 +36,9 @@ class CounterFlows(WriteFlows, Generic[Number]):
         database: Database,
         flush_desk: FlushDesk,
         observe: Observer,
+        replicas: int,
     ) -> None:
-        super().__init__(counter, deliveries, database, flush_desk, observe)
+        super().__init__(counter, deliveries, database, flush_desk, observe, replicas)
         self._counter = counter
         self._reads = KeyedReads(CounterReader(counter), deliveries, database, self._see_own_writes, self._unsettled)
 
@@ -51,22 +53,22 @@ class CounterFlows(WriteFlows, Generic[Number]):
         return cast("Number", self._counter.amounts.from_units(units))
 
     def increment(
-        self, key: Key, amount: int | Decimal, *, negated: bool, until_database: bool, deadline: float
+        self, key: Key, amount: int | Decimal, *, negated: bool, level: Ack, deadline: float
     ) -> Procedure[Number]:
         """Write, and answer the exact total right after this write."""
         intent = self.addition(key, amount, negated=negated)
         field, delivery = intent.field, intent.delivery
+        yield from self.check(intent, level)
         before = delivery.partition.lane.last_unsent_local()
         while before is not None and not before.resolved:
             # A total counts what this process wrote before; such groups are not the ones that totals share.
             if not (yield from await_news(delivery, before, deadline)):
                 raise self._not_sent(delivery, key)
         for _ in range(TOTAL_TRIES):
-            write = self.begin(intent, watch=until_database, want_total=True)
+            write = self.begin(intent, watch=level in BEYOND_MEMORY, want_total=True)
             yield from self._finish(write, deadline)
             if write.group.refused.get(field) != "MISSING":
-                if until_database:
-                    yield from self._until_database(write, deadline)
+                yield from self._reach(write, level, deadline)
                 if write.group.totals_unknown:
                     raise self._total_unavailable(key, "the answer was lost when the cache restarted")
                 return self._number(_amounts(write.group).total_of(field, write.place))
@@ -78,8 +80,8 @@ class CounterFlows(WriteFlows, Generic[Number]):
                 break
         else:
             reason = ReadUnsettled("its cached value was evicted again and again")
-        write = self.begin(intent, watch=until_database)
-        yield from self.finish(write, until_database=until_database, deadline=deadline)
+        write = self.begin(intent, watch=level in BEYOND_MEMORY)
+        yield from self.finish(write, level, deadline)
         raise self._total_unavailable(key, str(reason)) from reason
 
     def _total_unavailable(self, key: Key, why: str) -> TotalUnavailable:

@@ -28,8 +28,9 @@ class EventFlows(WriteFlows):
         database: Database,
         flush_desk: FlushDesk,
         observe: Observer,
+        replicas: int,
     ) -> None:
-        super().__init__(log, deliveries, database, flush_desk, observe)
+        super().__init__(log, deliveries, database, flush_desk, observe, replicas)
         self._log = log
         # One process appends to one partition, so that its events stay in its order.
         self._own_delivery = random.choice(self._deliveries)  # noqa: S311

@@ -46,9 +46,10 @@ class LeaderboardFlows(WriteFlows, Generic[ScoreType]):
         database: Database,
         flush_desk: FlushDesk,
         observe: Observer,
+        replicas: int,
         cache: Links,
     ) -> None:
-        super().__init__(leaderboard, deliveries, database, flush_desk, observe)
+        super().__init__(leaderboard, deliveries, database, flush_desk, observe, replicas)
         self._leaderboard = leaderboard
         self._builders = {delivery: BoardBuilders(cache, database, delivery, leaderboard) for delivery in deliveries}
 

@@ -33,8 +33,9 @@ class RecordFlows(WriteFlows):
         database: Database,
         flush_desk: FlushDesk,
         observe: Observer,
+        replicas: int,
     ) -> None:
-        super().__init__(records, deliveries, database, flush_desk, observe)
+        super().__init__(records, deliveries, database, flush_desk, observe, replicas)
         self._records = records
         self._reads = KeyedReads(RecordReader(records), deliveries, database, self._see_own_writes, self._unsettled)
 
