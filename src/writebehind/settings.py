@@ -125,7 +125,7 @@ class Settings:
         kinds.choice("block", "refuse"),
         "What a write does at `max_pending_rows`: wait up to the timeout, or be refused.",
     )
-    ack: Ack = _setting(
+    ack: Ack = _setting(  # noqa: RUF009  # the default is immutable
         "memory",
         kinds.choice(*LEVELS),
         "How far a write must get before it is acknowledged, where the write itself does not say.",

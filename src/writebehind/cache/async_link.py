@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,9 @@ from writebehind.cache.link import checked, connection_options
 from writebehind.cache.replies import FunctionMissing, LibraryExists, explain, not_executed
 
 T = TypeVar("T")
+
+MAX_CONNECTIONS = 32
+"""How many calls of one event loop are under way at a time: a thousand readers open no thousand connections."""
 
 
 class AsyncLink:
@@ -105,17 +109,19 @@ class AsyncLinks:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._idle: list[AsyncLink] = []
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
 
     async def execute(self, call: Call[T]) -> T:
-        """One call on a borrowed connection."""
-        link = self._idle.pop() if self._idle else AsyncLink(self.address)
-        try:
-            return await link.execute(call)
-        finally:
-            self._idle.append(link)
+        """One call on a borrowed connection, of which there are ``MAX_CONNECTIONS``."""
+        async with self._places:
+            link = self._idle.pop() if self._idle else AsyncLink(self.address)
+            try:
+                return await link.execute(call)
+            finally:
+                self._idle.append(link)
 
     async def execute_together(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Several calls on one borrowed connection."""
+        """Several calls on one borrowed connection; beyond the bound, since the last of them may wait for long."""
         link = self._idle.pop() if self._idle else AsyncLink(self.address)
         try:
             return await link.execute_together(calls)

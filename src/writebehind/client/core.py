@@ -60,17 +60,16 @@ class Client:
             partition = Partition(name, keys, mapping, lane)
             deliveries.append(Delivery(partition, writing, self._delivery_settings(mapping), self._observe))
         self._kept.extend((delivery, database) for delivery in deliveries)
+        replicas = self._settings.replicas
         match mapping:
             case BoundCounter():
-                return CounterFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
+                return CounterFlows(mapping, deliveries, database, flush_desk, self._observe, replicas)
             case BoundLeaderboard():
-                return LeaderboardFlows(
-                    mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas, self._cache
-                )
+                return LeaderboardFlows(mapping, deliveries, database, flush_desk, self._observe, replicas, self._cache)
             case BoundRecords():
-                return RecordFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
+                return RecordFlows(mapping, deliveries, database, flush_desk, self._observe, replicas)
             case BoundEvents():
-                return EventFlows(mapping, deliveries, database, flush_desk, self._observe, self._settings.replicas)
+                return EventFlows(mapping, deliveries, database, flush_desk, self._observe, replicas)
         raise AssertionError(f"a kind of mapping that is not known: {mapping.kind}")
 
     def _delivery_settings(self, mapping: BoundMapping) -> DeliverySettings:

@@ -41,18 +41,30 @@ class DurabilityDesk(Gathering[DurabilityGroup]):
         self._delivery = delivery
         self._level = level
         self._needed = replicas if level == "replica" else 1
+        self._checks = _Checks(self)
         self._checked_in = ""
         """The incarnation in which the server was found able to give the level."""
 
-    def check(self) -> Procedure[None]:
+    def check(self, deadline: float) -> Procedure[None]:
         """Make sure, before anything is written, that the server can give the level truthfully.
 
+        Asked once in each incarnation, for all who ask at that moment.
         :raises CacheRefused: it cannot; says what to change.
         """
         incarnation = self._delivery.partition.lane.incarnation
-        if self._checked_in != incarnation:
-            yield from (self._check_replicas() if self._level == "replica" else self._check_disk())
-            self._checked_in = incarnation
+        if self._checked_in == incarnation:
+            return
+        group = self._checks.join()
+        while not group.resolved:
+            if not (yield from await_news(self._checks, group, deadline)):
+                raise CacheUnavailable("the cache did not say in time what it can promise", fix="Nothing was written.")
+        if group.error is not None:
+            raise group.error
+        self._checked_in = incarnation
+
+    def examine(self) -> Procedure[None]:
+        """Ask the server what it can promise."""
+        yield from (self._check_replicas() if self._level == "replica" else self._check_disk())
 
     def _check_replicas(self) -> Procedure[None]:
         found = yield from ask_cache(calls.information("replication"))
@@ -124,6 +136,29 @@ class DurabilityDesk(Gathering[DurabilityGroup]):
         group.is_rolled_back = not isinstance(touched, calls.Touched)
         group.reached = reached
         self._finish(group)
+
+
+class _Checks(Gathering[Gathered]):
+    """Callers that wait for one examination of the server."""
+
+    def __init__(self, desk: DurabilityDesk) -> None:
+        super().__init__()
+        self._desk = desk
+
+    def join(self) -> Gathered:
+        with self._lock:
+            if not self._waiting:
+                self._waiting.append(Gathered())
+            return self._waiting[-1]
+
+    def deliver(self, group: Gathered) -> Procedure[None]:
+        """Examine once for the whole group; an error goes to exactly its callers."""
+        try:
+            yield from self._desk.examine()
+        except WriteBehindError as error:
+            self._finish(group, error)
+        else:
+            self._finish(group)
 
 
 def _no_disk(why: str, fix: str) -> CacheRefused:

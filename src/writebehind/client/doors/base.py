@@ -74,7 +74,7 @@ class BlockingDoor(Generic[F]):
         deadline = self._levels.deadline(timeout)
         goes_on = level in BEYOND_MEMORY
         if goes_on:
-            threads.run(flows.check(intent, level))
+            threads.run(flows.check(intent, level, deadline))
         write = flows.begin(intent, watch=goes_on)
         threads.wait(write.delivery, write.group, deadline)
         if goes_on or not write.is_done:
@@ -87,7 +87,7 @@ class BlockingDoor(Generic[F]):
         deadline = self._levels.deadline(timeout)
         goes_on = level in BEYOND_MEMORY
         if goes_on and intents:
-            threads.run(flows.check(intents[0], level))
+            threads.run(flows.check(intents[0], level, deadline))
         writes = []
         for intent in intents:
             if level == "local" and flows.buffer(intent):
@@ -121,7 +121,7 @@ class AwaitingDoor(Generic[F]):
         deadline = self._levels.deadline(timeout)
         goes_on = level in BEYOND_MEMORY
         if goes_on:
-            await tasks.run(flows.check(intent, level))
+            await tasks.run(flows.check(intent, level, deadline))
         write = flows.begin(intent, watch=goes_on)
         await tasks.wait(write.delivery, write.group, deadline)
         if goes_on or not write.is_done:
@@ -134,7 +134,7 @@ class AwaitingDoor(Generic[F]):
         deadline = self._levels.deadline(timeout)
         goes_on = level in BEYOND_MEMORY
         if goes_on and intents:
-            await tasks.run(flows.check(intents[0], level))
+            await tasks.run(flows.check(intents[0], level, deadline))
         writes = []
         for intent in intents:
             if level == "local" and flows.buffer(intent):

@@ -110,13 +110,13 @@ class WriteFlows:
         group.watched = group.watched or watch
         return Write(key, field, change, delivery, group, place)
 
-    def check(self, intent: Intent, level: Ack) -> Procedure[None]:
+    def check(self, intent: Intent, level: Ack, deadline: float) -> Procedure[None]:
         """Make sure that a level can be given, before anything is written at it.
 
         :raises CacheRefused: the server cannot give it truthfully.
         """
         if level in ("replica", "disk"):
-            yield from self._desk(intent.delivery, level).check()
+            yield from self._desk(intent.delivery, level).check(deadline)
 
     def finish(self, write: Write, level: Ack, deadline: float) -> Procedure[None]:
         """Return when a write that was begun has got as far as the level says."""

@@ -58,7 +58,7 @@ class CounterFlows(WriteFlows, Generic[Number]):
         """Write, and answer the exact total right after this write."""
         intent = self.addition(key, amount, negated=negated)
         field, delivery = intent.field, intent.delivery
-        yield from self.check(intent, level)
+        yield from self.check(intent, level, deadline)
         before = delivery.partition.lane.last_unsent_local()
         while before is not None and not before.resolved:
             # A total counts what this process wrote before; such groups are not the ones that totals share.
