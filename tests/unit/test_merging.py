@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from writebehind.flush.merging import column, merge, part
 
 from writebehind.cache.keys import PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import PartitionName
 from writebehind.errors import KeyRefused
-from writebehind.flush.merging import column, merge, part
 from writebehind.flush.task import Batch, Task, group_by_table
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.values import Amounts, KeyCodec, KeyColumn

@@ -5,6 +5,7 @@ table (``TableShape`` in, a bound mapping out). There is a module for each kind,
 """
 
 from writebehind.mapping.bound import KINDS, BoundMapping, Kind
+from writebehind.mapping.capture import BoundCapture, CaptureMapping, CapturePattern, bind_capture
 from writebehind.mapping.counters import MISSING_POLICIES, BoundCounter, CounterMapping, Missing, bind_counter
 from writebehind.mapping.events import BoundEvents, EventMapping, WhenFull, bind_events
 from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
@@ -17,11 +18,14 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "MISSING_POLICIES",
     "Best",
+    "BoundCapture",
     "BoundCounter",
     "BoundEvents",
     "BoundLeaderboard",
     "BoundMapping",
     "BoundRecords",
+    "CaptureMapping",
+    "CapturePattern",
     "ColumnShape",
     "CounterMapping",
     "EventMapping",
@@ -32,6 +36,7 @@ __all__ = [
     "RecordMapping",
     "TableShape",
     "WhenFull",
+    "bind_capture",
     "bind_counter",
     "bind_events",
     "bind_leaderboard",
