@@ -17,6 +17,8 @@ from writebehind.cache.calls.base import (
     Reply,
     number,
     parse_common,
+    parse_flag,
+    text,
 )
 from writebehind.cache.calls.writing import Full
 from writebehind.cache.keys import PartitionKeys
@@ -28,17 +30,23 @@ How: TypeAlias = Literal["", "d", "v", "?", "="]
 @dataclass(frozen=True, slots=True)
 class CaptureHead:
     """What every capture names: the layout, the incarnation in which the values were read, the bound on pending
-    fields (0 for none), and the worker's token.
+    fields (0 for none), the worker's token, and the number of the call.
     """
 
     layout: str
     incarnation: str
     max_pending_fields: int
     token: str
+    number: int
+
+    @property
+    def label(self) -> str:
+        """What names this call."""
+        return f"{self.token} {self.number} {self.incarnation}"
 
     def arguments(self) -> tuple[Argument, ...]:
         """In the functions' order."""
-        return (self.layout, self.incarnation, "", "", "", self.max_pending_fields, self.token)
+        return (self.layout, self.incarnation, "", "", "", self.max_pending_fields, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,12 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class CaptureBegun:
-    """The keys are this worker's; ``scanned``: the first scan was done, as far as the cache knows."""
+    """The keys are this worker's; ``scanned``: the first scan was done, as far as the cache knows; ``before``: the
+    label of the last call of whoever had the keys before.
+    """
 
     scanned: bool
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +121,28 @@ def capture_begin(
 
     def parse(reply: list[Reply]) -> CaptureBegun | Taken | NewIncarnation | OtherLayout:
         match reply:
-            case [b"OK", found]:
-                return CaptureBegun(number(found) == 1)
+            case [b"OK", found, before]:
+                return CaptureBegun(number(found) == 1, text(before))
             case [b"TAKEN"]:
                 return Taken()
             case _:
                 return parse_common(reply)
 
     return Call(_command("wb1_capture_begin", keys, (), head, (mark, "1" if scanned else "0")), parse)
+
+
+def captured_token(keys: PartitionKeys) -> Call[str]:
+    """The token of the worker that captures a partition's keys now, '' where none does."""
+
+    def parse(reply: list[Reply]) -> str:
+        return "" if reply[0] is None else text(reply[0]).partition(" ")[0]
+
+    return Call(("HGET", keys.captured, b""), parse)
+
+
+def captured_mark(keys: PartitionKeys, mark: str) -> Call[bool]:
+    """Whether the first scan is done, as far as the cache knows."""
+    return Call(("HEXISTS", keys.captured, mark), parse_flag)
 
 
 def capture_counters(keys: PartitionKeys, head: CaptureHead, entries: Sequence[CounterEntry]) -> Call[CaptureReply]:

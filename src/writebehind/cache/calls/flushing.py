@@ -111,6 +111,16 @@ def release(keys: PartitionKeys, owner: str) -> Call[bool]:
     return Call(("FCALL", "wb1_release", 1, keys.lease, owner), parse_flag)
 
 
+def claim_capture(keys: PartitionKeys, owner: str, ttl_ms: int) -> Call[bool]:
+    """Take or renew the lease of whoever captures a mapping's keys; True where ``owner`` has it now."""
+    return Call(("FCALL", "wb1_claim", 1, keys.capture_lease, owner, ttl_ms), parse_flag)
+
+
+def release_capture(keys: PartitionKeys, owner: str) -> Call[bool]:
+    """Give that lease back."""
+    return Call(("FCALL", "wb1_release", 1, keys.capture_lease, owner), parse_flag)
+
+
 def ask_for_flush(keys: PartitionKeys) -> Call[bool]:
     """Tell whoever flushes this partition that someone waits."""
     return Call(("FCALL", "wb1_ask_for_flush", 1, keys.header), parse_flag)

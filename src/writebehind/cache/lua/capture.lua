@@ -7,7 +7,8 @@ the difference into the open batch. They do not look at the application's keys t
 since comes with an event of its own.
 
 `captured` of a partition (hash):
-  ''                  the token of the worker that captures; another worker's calls change nothing
+  ''                  'TOKEN NUMBER INCARNATION': the worker that captures, and its last call; others change nothing
+  ' '                 the same of the worker before
   wb:{first scan}...  present when the keys that were there at first have been captured; the pattern is in the name
   an application's key    what was captured of it last: a number, a record as JSON, '1' for a board, whose copy is a
                           sorted set of its own
@@ -21,7 +22,7 @@ The database keeps VALUE for each key. Where it does not have FROM, the cache wa
 
 KEYS  1 header, 2 open batch, 3 captured of the open batch, 4 captured, then what the function says
 ARGV  1 layout, 2 incarnation, 3 4 5 empty, 6 the most fields that may be pending in this partition (0: no bound),
-      7 the worker's token, then what the function says
+      7 'TOKEN NUMBER INCARNATION': the call's own name, then what the function says
 
 Reply: OK, ...                 as the function says
        FULL, confirmed; NEW, incarnation; LAYOUT, layout    as of every writing function; nothing was changed
@@ -33,15 +34,20 @@ the first scan.
 --]]
 local MARK_FIELD = '\0' -- no key of a row can be it
 
+local function token_of(call)
+  return string.match(call or '', '^%S*')
+end
+
 local function begin_capture(keys, args)
   local group, early = begin_group(keys, args)
-  if not early and redis.call('HGET', keys[4], '') ~= args[7] then
+  if not early and token_of(redis.call('HGET', keys[4], '')) ~= token_of(args[7]) then
     early = {'TAKEN'}
   end
   return group, early
 end
 
-local function count_captured(keys, group, writes)
+local function finish_capture(keys, args, group, writes)
+  redis.call('HSET', keys[4], '', args[7])
   if writes > 0 then
     count_writes(keys[1], group, group.birth or anonymous_birth(keys[1], group.incarnation), writes)
   end
@@ -51,15 +57,16 @@ end
 
 ARGV  8 the name of the mark that the first scan is done, 9 '1': note it; '0': take the keys over
 
-Reply: OK, '1' where the first scan is done, else '0'
+Reply: OK, '1' where the first scan is done, else '0', the last call of the worker before
 --]]
 local function capture_begin(keys, args)
   local open, open_captured, captured, mark = keys[2], keys[3], keys[4], args[8]
   local group, early
   if args[9] == '0' then
     group, early = begin_group(keys, args)
-    if not early then
-      redis.call('HSET', captured, '', args[7])
+    local before = not early and redis.call('HGET', captured, '') or ''
+    if not early and token_of(before) ~= token_of(args[7]) then
+      redis.call('HSET', captured, '', args[7], ' ', before)
     end
   else
     group, early = begin_capture(keys, args)
@@ -72,9 +79,9 @@ local function capture_begin(keys, args)
     redis.call('HSET', captured, mark, '1')
     redis.call('HSETNX', open, MARK_FIELD, '0')
     redis.call('HSET', open_captured, MARK_FIELD, '= 1 0 ' .. mark)
-    count_captured(keys, group, 1)
+    finish_capture(keys, args, group, 1)
   end
-  return {'OK', decimal(redis.call('HEXISTS', captured, mark))}
+  return {'OK', decimal(redis.call('HEXISTS', captured, mark)), redis.call('HGET', captured, ' ') or ''}
 end
 
 local function negated(number)
@@ -165,7 +172,7 @@ local function capture_counters(keys, args)
       end
     end
   end
-  count_captured(keys, group, writes)
+  finish_capture(keys, args, group, writes)
   local reply = {'OK', writes, #vanished}
   for i = 1, #vanished do
     reply[3 + i] = vanished[i]
@@ -262,7 +269,7 @@ local function capture_records(keys, args)
       redis.call('HSET', open, fields[i], merged)
     end
   end
-  count_captured(keys, group, writes)
+  finish_capture(keys, args, group, writes)
   local reply = {'OK', writes, #vanished}
   for i = 1, #vanished do
     reply[3 + i] = vanished[i]
@@ -288,6 +295,7 @@ local function capture_board(keys, args)
   local keep, name, how = args[8], args[9], args[10]
   if how == 'v' then
     redis.call('UNLINK', copy)
+    finish_capture(keys, args, group, 0)
     return {'OK', 0, decimal(redis.call('HDEL', captured, name))}
   end
   local fields, members, scores = {}, {}, {}
@@ -335,7 +343,7 @@ local function capture_board(keys, args)
   else
     redis.call('HDEL', captured, name)
   end
-  count_captured(keys, group, writes)
+  finish_capture(keys, args, group, writes)
   return {'OK', writes, '0'}
 end
 
