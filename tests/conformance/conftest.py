@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -32,6 +33,9 @@ class Bench:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 cursor = connection.execute(statement, parameters or None)
                 return cursor.fetchall() if cursor.description else []
+        if self.dialect == "duckdb":
+            with duckdb.connect(self.url.removeprefix("duckdb:///")) as warehouse:
+                return warehouse.execute(statement.replace("%s", "?"), list(parameters)).fetchall()
         connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
         try:
             return connection.execute(statement.replace("%s", "?"), parameters).fetchall()
@@ -91,6 +95,14 @@ def postgres(postgres_server: TemporaryPostgres) -> Iterator[Bench]:
 def sqlite(tmp_path: Path) -> Iterator[Bench]:
     """A fresh SQLite file, for what only SQLite has."""
     bench = Bench(f"sqlite:///{tmp_path / 'test.db'}", "sqlite")
+    yield bench
+    bench.database.close()
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Bench]:
+    """A fresh DuckDB file, for what only DuckDB has."""
+    bench = Bench(f"duckdb:///{tmp_path / 'test.duckdb'}", "duckdb")
     yield bench
     bench.database.close()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -438,18 +440,59 @@ def test_a_bad_row_is_refused_and_a_savepoint_undoes_everything(
     assert bench.sql("SELECT * FROM profiles ORDER BY id") == [*before, (9, "good", "free", None, None)]
 
 
-def test_texts_of_other_programs_that_fit_no_column_are_refused_as_rows(bench: Any) -> None:
+def test_texts_of_other_programs_are_kept_as_what_they_mean(bench: Any) -> None:
+    bench.database.create_ledger()
+    blob = "BYTEA" if bench.dialect == "postgresql" else "BLOB"
     bench.sql(
-        "CREATE TABLE t (id BIGINT PRIMARY KEY, a INTEGER, b BOOLEAN, c BYTEA, d DOUBLE PRECISION)".replace(
-            "BYTEA", "BYTEA" if bench.dialect == "postgresql" else "BLOB"
-        )
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, a INTEGER, b BOOLEAN, c TIMESTAMP WITH TIME ZONE, d DATE, e UUID,"
+        f" f {blob}, g JSON, h DOUBLE PRECISION)"
     )
     records = bind(bench, "t")
+    change = upsert(
+        a="+042",
+        b="yes",
+        c="2026-01-02 03:04:05-08:00",
+        d="2026-01-02",
+        e=AN_ID.hex.upper(),
+        f="\\xFF",
+        g='{"a" : 1}',
+        h="1e3",
+    )
+
+    write(bench, records, (1, change))
+
+    assert read(bench, records, 1) == {
+        1: {
+            "a": "42",
+            "b": "true",
+            "c": "2026-01-02T11:04:05.000000+00:00",
+            "d": "2026-01-02",
+            "e": str(AN_ID),
+            "f": "\\xff",
+            "g": '{"a":1}',
+            "h": "1000.0",
+        }
+    }
+    if bench.dialect == "sqlite":
+        assert bench.sql("SELECT a, b, c, e, f FROM t") == [
+            (42, 1, "2026-01-02T11:04:05.000000+00:00", str(AN_ID), b"\xff")
+        ]
+
+
+def test_texts_of_other_programs_that_fit_no_column_are_refused_as_rows(bench: Any) -> None:
+    blob = "BYTEA" if bench.dialect == "postgresql" else "BLOB"
+    bench.sql(
+        f"CREATE TABLE t (id BIGINT PRIMARY KEY, a INTEGER, b BOOLEAN, c {blob}, d DOUBLE PRECISION, e DATE, f JSON)"
+    )
     bench.sql("INSERT INTO t (id) VALUES (1)")
-    for change in (upsert(a="many"), upsert(a=str(2**63)), upsert(b="perhaps"), upsert(c="\\xfg"), upsert(d="x")):
+    records = bind(bench, "t")
+    for text in ("many", str(2**63)):
         with pytest.raises(RowRefused):
-            write(bench, records, (1, change))
-    assert bench.sql("SELECT a, b, c, d FROM t") == [(None,) * 4]
+            write(bench, records, (1, upsert(a=text)))
+    for name, text in (("b", "perhaps"), ("c", "\\xfg"), ("d", "x"), ("e", "2026-02-30"), ("f", "{")):
+        with pytest.raises(RowRefused):
+            write(bench, records, (1, upsert(**{name: text})), (2, upsert()))
+    assert bench.sql("SELECT * FROM t") == [(1, *(None,) * 6)]
 
 
 def test_a_text_that_is_too_long_is_refused_and_not_cut(postgres: Any) -> None:
@@ -476,6 +519,19 @@ def test_rows_that_number_themselves_take_the_applications_key(postgres: Any) ->
     write(postgres, records, (7, upsert(a="x")))
 
     assert postgres.sql("SELECT id, n, a, made > now() - interval '1 hour' FROM t") == [(7, 14, "x", True)]
+
+
+def test_a_row_that_appears_meanwhile_is_updated(postgres: Any, wait_until: Any) -> None:
+    postgres.sql("CREATE TABLE t (id int PRIMARY KEY, a text, b text)")
+    records = bind(postgres, "t")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(postgres.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("INSERT INTO t VALUES (2, 'theirs', 'theirs')")
+        written = pool.submit(write, postgres, records, (1, upsert(b="ours")), (2, upsert(b="ours")))
+        wait_until(lambda: postgres.sql(waiting) == [(1,)])
+        other.commit()
+        assert written.result().rows == 2
+    assert postgres.sql("SELECT * FROM t ORDER BY id") == [(1, None, "ours"), (2, "theirs", "ours")]
 
 
 def test_a_key_of_several_spellings_is_refused(postgres: Any, sqlite: Any) -> None:

@@ -17,6 +17,11 @@ from writebehind.testing.valkey import TemporaryValkey
 TTL_MS = 60_000
 
 
+def amounts(pending: calls.Pending) -> tuple[tuple[int, ...], ...]:
+    """What is pending in each batch, 0 for nothing."""
+    return tuple(tuple(int(change or 0) for change in batch) for batch in pending.changes)
+
+
 class Bench:
     """One partition and one producer, speaking to a real server."""
 
@@ -55,16 +60,18 @@ class Bench:
     ) -> calls.WriteReply:
         """A group under the next number, which stays the next one where the cache did not use it."""
         reply = self.link.execute(
-            calls.write(
+            calls.write_amounts(
                 self.keys,
+                calls.GroupHead(
+                    layout=layout,
+                    incarnation=self.incarnation if incarnation is None else incarnation,
+                    producer=self.producer,
+                    sequence=self.sequence + 1 if sequence is None else sequence,
+                    writes=len(entries),
+                    max_pending_fields=bound,
+                ),
                 [self.value_key(name) for name, _ in entries],
                 [part for entry in entries for part in entry],
-                layout=layout,
-                incarnation=self.incarnation if incarnation is None else incarnation,
-                producer=self.producer,
-                sequence=self.sequence + 1 if sequence is None else sequence,
-                writes=len(entries),
-                max_pending_fields=bound,
                 want_totals=totals,
             )
         )
@@ -125,7 +132,7 @@ class Bench:
             calls.fill(
                 self.keys,
                 [self.value_key(name)],
-                [name, total, seen.amounts[-1][0]],
+                [name, total, amounts(seen)[-1][0]],
                 layout="1",
                 last=seen.last,
                 generation=seen.generation,
@@ -136,7 +143,7 @@ class Bench:
     def load(self, name: bytes, in_database: int) -> None:
         """What a reader does on a miss, where the database's row holds ``in_database`` and nothing is sealed."""
         seen = self.pending(name)
-        assert self.fill(name, in_database + seen.amounts[-1][0], seen) == 1
+        assert self.fill(name, in_database + amounts(seen)[-1][0], seen) == 1
 
     def read(self, *names: bytes) -> tuple[int | None, ...]:
         reply = self.link.execute(calls.read(self.keys, [self.value_key(name) for name in names], layout="1"))
@@ -176,7 +183,7 @@ def test_a_group_is_merged_into_the_open_batch(bench: Bench) -> None:
     reply = bench.write((b"1", -2))
     assert isinstance(reply, calls.Written)
     assert (reply.fields, reply.already, reply.totals) == (2, False, ())
-    assert bench.pending(b"1", b"2", b"3").amounts == ((3, 7, 0),)
+    assert amounts(bench.pending(b"1", b"2", b"3")) == ((3, 7, 0),)
 
 
 def test_a_field_may_stand_in_a_group_several_times(bench: Bench) -> None:
@@ -184,7 +191,7 @@ def test_a_field_may_stand_in_a_group_several_times(bench: Bench) -> None:
     reply = bench.write((b"1", 5), (b"1", -2), (b"1", 10), totals=True)
     assert isinstance(reply, calls.Written)
     assert reply.totals == (105, 103, 113)
-    assert bench.pending(b"1").amounts == ((13,),)
+    assert amounts(bench.pending(b"1")) == ((13,),)
     assert bench.read(b"1") == (113,)
 
 
@@ -193,7 +200,7 @@ def test_a_repeated_group_counts_once(bench: Bench) -> None:
     again = bench.write((b"1", 5), sequence=bench.sequence)
     assert isinstance(again, calls.Written)
     assert (again.already, again.birth) == (True, first.birth)
-    assert bench.pending(b"1").amounts == ((5,),)
+    assert amounts(bench.pending(b"1")) == ((5,),)
 
 
 def test_a_repeated_group_gets_the_totals_of_the_first_time(bench: Bench) -> None:
@@ -215,13 +222,13 @@ def test_a_group_that_comes_late_counts_once_although_others_followed(bench: Ben
     late = bench.write((b"1", 1), sequence=1)
     assert isinstance(late, calls.Written)
     assert late.already
-    assert bench.pending(b"1").amounts == ((3,),)
+    assert amounts(bench.pending(b"1")) == ((3,),)
 
 
 def test_a_number_that_leaves_a_gap_writes_nothing(bench: Bench) -> None:
     bench.add()
     assert isinstance(bench.write((b"1", 1), sequence=3), calls.LaneForgotten)
-    assert bench.pending(b"1").amounts == ((1,),)
+    assert amounts(bench.pending(b"1")) == ((1,),)
 
 
 def test_a_refused_entry_refuses_its_group_and_uses_the_number(bench: Bench) -> None:
@@ -229,10 +236,10 @@ def test_a_refused_entry_refuses_its_group_and_uses_the_number(bench: Bench) -> 
     reply = bench.write((b"2", 5), (b"1", 1), (b"3", 5))
     assert isinstance(reply, calls.Refused)
     assert reply.codes == {1: "RANGE"}
-    assert bench.pending(b"1", b"2", b"3").amounts == ((2**63 - 1, 0, 0),)
+    assert amounts(bench.pending(b"1", b"2", b"3")) == ((2**63 - 1, 0, 0),)
     assert bench.write((b"2", 5), (b"1", 1), (b"3", 5), sequence=bench.sequence) == reply, "asked again, the same"
     bench.write((b"2", 5), (b"3", 5))
-    assert bench.pending(b"2", b"3").amounts == ((5, 5),)
+    assert amounts(bench.pending(b"2", b"3")) == ((5, 5),)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_an_amount_that_is_no_64_bit_integer_is_refused(bench: Bench, amount: st
     reply = bench.write((b"2", 1), (b"1", amount))
     assert isinstance(reply, calls.Refused)
     assert reply.codes == {1: "NUMBER"}
-    assert bench.pending(b"1", b"2").amounts == ((-1_000, 0),)
+    assert amounts(bench.pending(b"1", b"2")) == ((-1_000, 0),)
     assert bench.read(b"1") == (-1_000,)
 
 
@@ -269,7 +276,7 @@ def test_at_the_bound_new_fields_are_refused_and_known_ones_are_not(bench: Bench
     bench.write((b"1", 1), (b"2", 1), bound=2)
     assert isinstance(bench.write((b"3", 1), bound=2), calls.Full)
     assert isinstance(bench.write((b"1", 1), (b"2", 1), bound=2), calls.Written), "the number was not used"
-    assert bench.pending(b"1", b"2", b"3").amounts == ((2, 2, 0),)
+    assert amounts(bench.pending(b"1", b"2", b"3")) == ((2, 2, 0),)
 
 
 def test_sealed_fields_count_towards_the_bound_until_they_are_acknowledged(bench: Bench) -> None:
@@ -283,7 +290,7 @@ def test_sealed_fields_count_towards_the_bound_until_they_are_acknowledged(bench
 def test_a_group_that_names_another_layout_changes_nothing(bench: Bench) -> None:
     assert bench.write((b"1", 1), layout="2") == calls.OtherLayout("1")
     assert bench.try_to_seal(layout="2") == calls.OtherLayout("1")
-    assert bench.pending(b"1").amounts == ((0,),)
+    assert amounts(bench.pending(b"1")) == ((0,),)
 
 
 # Incarnations
@@ -309,7 +316,7 @@ def test_entering_begins_with_a_fence_and_entering_again_changes_nothing(valkey:
 
 def test_a_group_of_another_incarnation_changes_nothing_and_learns_the_present_one(bench: Bench) -> None:
     assert bench.write((b"1", 1), incarnation="gone") == calls.NewIncarnation(bench.incarnation)
-    assert bench.pending(b"1").amounts == ((0,),)
+    assert amounts(bench.pending(b"1")) == ((0,),)
 
 
 def test_a_restart_seals_what_survived_and_fences_it_off(own_bench: Bench) -> None:
@@ -414,7 +421,7 @@ def test_a_worker_that_reads_an_older_database_is_told(bench: Bench) -> None:
     assert bench.try_to_seal(ledger="l1", commit=6) == calls.Restored("l1", 7)
     assert bench.try_to_seal(ledger="l2", commit=9) == calls.Restored("l1", 7)
     assert bench.seal(ledger="l1", commit=7).front
-    assert bench.pending(b"1", chain=bench.seal().front).amounts == ((1,), (0,))
+    assert amounts(bench.pending(b"1", chain=bench.seal().front)) == ((1,), (0,))
 
 
 def test_asking_for_a_flush_is_seen_until_the_next_sealing(bench: Bench) -> None:
@@ -519,7 +526,7 @@ def test_a_foreign_value_under_a_cached_values_name_disturbs_nobody(bench: Bench
         client.set(bench.value_key(b"1"), foreign)
         bench.add(b"1", 5)
         assert not client.exists(bench.value_key(b"1"))
-    assert bench.pending(b"1").amounts == ((5,),)
+    assert amounts(bench.pending(b"1")) == ((5,),)
 
 
 def test_a_foreign_key_of_another_type_is_left_as_it_is(bench: Bench) -> None:
@@ -529,7 +536,7 @@ def test_a_foreign_key_of_another_type_is_left_as_it_is(bench: Bench) -> None:
         assert bench.read(b"1") == (None,)
         bench.fill(b"1", 105, bench.pending(b"1"))
         assert client.smembers(bench.value_key(b"1")) == {b"ada"}
-    assert bench.pending(b"1").amounts == ((5,),)
+    assert amounts(bench.pending(b"1")) == ((5,),)
 
 
 # The server
@@ -562,7 +569,7 @@ def test_the_library_is_loaded_again_where_it_is_missing(bench: Bench) -> None:
     with bench.server.client() as client:
         client.function_flush()
     bench.add(b"1", 1)
-    assert bench.pending(b"1").amounts == ((1,),)
+    assert amounts(bench.pending(b"1")) == ((1,),)
 
 
 def test_a_library_of_another_text_is_replaced_when_it_is_asked_for(bench: Bench) -> None:

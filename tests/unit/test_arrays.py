@@ -42,8 +42,11 @@ def test_floats(values: list[float]) -> None:
     assert decoded(Float8Array.encode(values)) == values
 
 
-@pytest.mark.parametrize("values", [[], [""], ["a", "naïve", "日本", "%s", '"', "a,b", "{}", "NULL", "x" * 5000]])
-def test_texts(values: list[str]) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [[], [""], [None], ["", None, "b", None], ["a", "naïve", "日本", "%s", '"', "a,b", "{}", "NULL", "x" * 5000]],
+)
+def test_texts(values: list[str | None]) -> None:
     assert decoded(TextArray.encode(values)) == values
 
 

@@ -30,11 +30,12 @@ from writebehind.cache.keys import PartitionKeys
 from writebehind.cache.replies import NotExecuted
 from writebehind.chain import ANY_PARENT, ROOT, Link, Standing, Verdict, judge
 from writebehind.client.delivery import Delivery, DeliverySettings
-from writebehind.client.flows import refresh
 from writebehind.client.groups import WriteGroup
 from writebehind.client.lane import Lane
 from writebehind.client.partition import Partition
 from writebehind.client.ring import RingBounds
+from writebehind.client.settling import refresh
+from writebehind.client.writing import CounterWriting
 from writebehind.databases.contract import PartitionName
 from writebehind.errors import BufferFull, CacheUnavailable
 from writebehind.mapping import BoundCounter, CounterMapping
@@ -205,7 +206,9 @@ class ExactlyOnce(RuleBasedStateMachine):
         )
         keys = PartitionKeys.of("tests", counter.name, 0)
         partition = Partition(PartitionName("tests", counter.name, 0), keys, counter, self.lane)
-        self.delivery = Delivery(partition, DeliverySettings(5, 1_000, refuse_when_full=True), ignore)
+        self.delivery = Delivery(
+            partition, CounterWriting(counter), DeliverySettings(5, 1_000, refuse_when_full=True), ignore
+        )
         self.writes: list[tuple[WriteGroup, bytes, int]] = []
         self.taken_back: set[bytes] = set()
         self.flying: list[tuple[WriteGroup, Generator[Any, Any, Any], Call[Any]]] = []

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from writebehind.cache.keys import PartitionKeys
 from writebehind.chain import ANY_PARENT, Link, Standing
-from writebehind.databases.contract import LedgerRow, PartitionName, Transaction
-from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
+from writebehind.databases.contract import Database, LedgerRow, PartitionName, Transaction
+from writebehind.flush.task import NOTHING, Batch, Content, FlushReport, Task, Verdicts
 from writebehind.flush.transaction import apply_batches
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.observe import ignore
@@ -54,12 +54,12 @@ class FakeLedger:
 
 
 def flush(ledger: FakeLedger, batch: Batch) -> tuple[Verdicts, FlushReport]:
-    return apply_batches(cast(Transaction, ledger), [batch], ignore)
+    return apply_batches(cast(Database, None), cast(Transaction, ledger), [batch], ignore)
 
 
 def batch(*, parent: str = "lost", written_in: str = "i1", present: str = "i1") -> Batch:
     link = Link("b9", parent, written_in, "birth", 5, 2, 0)
-    return Batch(TASK, link, {b"1": 3, b"2": 2}, {"p1": 4}, "b0", present)
+    return Batch(TASK, link, Content({b"1": b"3", b"2": b"2"}, (), {"p1": 4}), "b0", present)
 
 
 def test_a_lost_branch_is_put_aside_not_confirmed_and_fenced_off() -> None:
@@ -96,7 +96,7 @@ def test_what_a_worker_applied_and_died_is_confirmed_by_the_next() -> None:
 
 
 def test_a_fence_that_was_applied_already_is_acknowledged_and_nothing_else() -> None:
-    fence = Batch(TASK, Link("f1", ANY_PARENT, "f1", "f1", 0, 0, 0), {}, {}, "b0", "f1")
+    fence = Batch(TASK, Link("f1", ANY_PARENT, "f1", "f1", 0, 0, 0), NOTHING, "b0", "f1")
     verdicts, _ = flush(FakeLedger(remembered={"f1"}), fence)
     assert [each.link.identity for each in verdicts.acknowledge] == ["f1"]
     assert (verdicts.not_confirmed, verdicts.fence_anew) == (frozenset(), ())

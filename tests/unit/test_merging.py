@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from writebehind.flush.merging import column, merge, part
 
 from writebehind.cache.keys import PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import PartitionName
 from writebehind.errors import KeyRefused
-from writebehind.flush.task import Batch, Task, group_by_table
+from writebehind.flush.kinds.counter_rows import column, merge, part
+from writebehind.flush.task import Batch, Content, Task, group_by_table
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.values import Amounts, KeyCodec, KeyColumn
 
@@ -32,7 +32,8 @@ def task(of: BoundCounter, partition: int = 0) -> Task:
 
 def batch(of: BoundCounter, amounts: dict[bytes, int], partition: int = 0) -> Batch:
     link = Link("b1", "b0", "i1", "birth", len(amounts), len(amounts), 0)
-    return Batch(task(of, partition), link, amounts, {}, "b0", "i1")
+    content = Content({field: b"%d" % amount for field, amount in amounts.items()}, (), {})
+    return Batch(task(of, partition), link, content, "b0", "i1")
 
 
 LIKES, VIEWS = counter("videos.likes"), counter("videos.views")

@@ -72,16 +72,18 @@ def link(valkey: TemporaryValkey) -> Iterator[Link]:
 
 def write(link: Link, incarnation: str, sequence: int, *names: bytes) -> None:
     link.execute(
-        calls.write(
+        calls.write_amounts(
             TASK.keys,
+            calls.GroupHead(
+                layout="1",
+                incarnation=incarnation,
+                producer="p1",
+                sequence=sequence,
+                writes=10,
+                max_pending_fields=0,
+            ),
             [COUNTER.value_key(name) for name in names],
             [part for name in names for part in (name, 1)],
-            layout="1",
-            incarnation=incarnation,
-            producer="p1",
-            sequence=sequence,
-            writes=10,
-            max_pending_fields=0,
             want_totals=False,
         )
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from writebehind.errors import ConfigurationError
-from writebehind.mapping import CounterMapping
+from writebehind.mapping import CounterMapping, EventMapping, LeaderboardMapping, RecordMapping
 from writebehind.settings import TABLE, Settings, load_settings
 
 
@@ -33,7 +33,7 @@ def problems(
 def test_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path)
     assert settings == Settings(folder=tmp_path / ".writebehind")
-    assert (settings.cache, settings.flush_after_s, settings.ack, settings.counters) == (None, 10.0, "memory", ())
+    assert (settings.cache, settings.flush_after_s, settings.ack, settings.mappings) == (None, 10.0, "memory", ())
 
 
 def test_load_reads_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_load_reads_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_table_describes_every_field() -> None:
-    assert [row.field for row in TABLE] == [each.name for each in fields(Settings) if each.name != "counters"]
+    assert [row.field for row in TABLE] == [each.name for each in fields(Settings) if each.name != "mappings"]
     assert all(row.help.endswith(".") and row.kind.fix.endswith(".") for row in TABLE)
     by_name = {row.name: row for row in TABLE}
     assert by_name["flush_after"].variable == "WRITEBEHIND_FLUSH_AFTER"
@@ -202,9 +202,31 @@ def test_counters(tmp_path: Path) -> None:
         partitions = 4
         cached_value_ttl_ms = 500
     """
-    assert load(tmp_path, toml).counters == (
-        CounterMapping("videos", "likes", ("id",), "insert"),
-        CounterMapping("shop.scores", "points", ("board", "player"), partitions=4, cached_value_ttl_ms=500),
+    assert load(tmp_path, toml).mappings == (
+        (CounterMapping("videos", "likes", ("id",), "insert"), None),
+        (CounterMapping("shop.scores", "points", ("board", "player"), partitions=4, cached_value_ttl_ms=500), None),
+    )
+
+
+def test_every_kind_of_mapping(tmp_path: Path) -> None:
+    toml = """
+        [leaderboards."scores.points"]
+        member = "player"
+        board = "game"
+        keep = "min"
+        [records.profiles]
+        key = "id"
+        version = "updated_at"
+        [events.clicks]
+        position = "place"
+        max_length = 5
+        when_full = "refuse"
+        database = "duckdb:///events.duckdb"
+    """
+    assert load(tmp_path, toml).mappings == (
+        (LeaderboardMapping("scores", "points", "player", "game", "min", "lowest"), None),
+        (RecordMapping("profiles", ("id",), version="updated_at"), None),
+        (EventMapping("clicks", position="place", max_length=5, when_full="refuse"), "duckdb:///events.duckdb"),
     )
 
 
@@ -218,6 +240,9 @@ def test_counters(tmp_path: Path) -> None:
         ("[counters.'a.b']\nkeys = 'id'", ["keys (writebehind.toml: counters.\"a.b\")", "Did you mean key?"]),
         ("[counters.'a.b']\nkey = 5", ["counters.\"a.b\".key", "neither a name nor a list of names"]),
         ("[counters.'a.b']\nkey = ['id', 'id']", ["counters.\"a.b\"", "different ones"]),
+        ("[leaderboards.'a.b']\nkeep = 'max'", ["leaderboards.\"a.b\"", 'member = "player"']),
+        ("[records.profiles]\nmissing = 'insert'", ["missing (writebehind.toml: records.\"profiles\")"]),
+        ("[events.clicks]\ndatabase = 'mongo://x'", ["events.\"clicks\".database", "its scheme is none of"]),
         ("[counters.'a.b']\npartitions = true", ["counters.\"a.b\".partitions", "not a whole number"]),
     ],
 )  # fmt: skip

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from writebehind.flush.splitting import WriteOutcome, write_rows
 
 from writebehind.databases.contract import CounterRows, RowsWritten, Transaction
 from writebehind.errors import DatabaseUnavailable, RowRefused
+from writebehind.flush.kinds.counter_splitting import WriteOutcome, write_rows
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.values import Amounts, KeyCodec, KeyColumn
 

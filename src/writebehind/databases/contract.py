@@ -149,7 +149,11 @@ ABSENT = RowAbsent()
 
 @dataclass(frozen=True, slots=True)
 class RecordRead:
-    """Like ``CounterRead``, of records: the columns of ``BoundRecords.columns`` as their canonical texts."""
+    """Like ``CounterRead``, of records: the columns of ``BoundRecords.columns`` as their canonical texts.
+
+    A value that has none (PostgreSQL's ``infinity``, a word in an integer column of SQLite's) comes as the database
+    writes it; ``ColumnType.decode`` refuses it.
+    """
 
     head: str
     front_is_applied: bool

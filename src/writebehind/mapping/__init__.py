@@ -6,6 +6,7 @@ table (``TableShape`` in, a bound mapping out). There is a module for each kind,
 
 from writebehind.mapping.bound import KINDS, BoundMapping, Kind
 from writebehind.mapping.capture import BoundCapture, CaptureMapping, CapturePattern, bind_capture
+from writebehind.mapping.capture_declaring import CaptureKind, DeclaredCapture, declare_capture
 from writebehind.mapping.counters import MISSING_POLICIES, BoundCounter, CounterMapping, Missing, bind_counter
 from writebehind.mapping.events import BoundEvents, EventMapping, WhenFull, bind_events
 from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
@@ -24,10 +25,12 @@ __all__ = [
     "BoundLeaderboard",
     "BoundMapping",
     "BoundRecords",
+    "CaptureKind",
     "CaptureMapping",
     "CapturePattern",
     "ColumnShape",
     "CounterMapping",
+    "DeclaredCapture",
     "EventMapping",
     "Keep",
     "Kind",
@@ -41,5 +44,6 @@ __all__ = [
     "bind_events",
     "bind_leaderboard",
     "bind_records",
+    "declare_capture",
     "partition_tag",
 ]

@@ -77,4 +77,4 @@ class EventFlows(WriteFlows):
         return text
 
     def _is_about(self, letter: DeadLetter, write: Write) -> bool:
-        return letter.value == write.change
+        return bool(letter.value == write.change)

@@ -51,12 +51,12 @@ def try_to_append(connection: PgConnection, change: EventRows) -> None:
 
 def _append(connection: PgConnection, table: str, group: EventGroup) -> None:
     if not group.columns:
-        statement = SQL(_SQL["insert_defaults"]).format(table=table_identifier(table))
-        connection.execute(statement, {"count": len(group.events)})
+        insert = SQL(_SQL["insert_defaults"]).format(table=table_identifier(table))
+        connection.execute(insert, {"count": len(group.events)})
         return
     columns = comma(identifier(name) for name in group.columns)
     statement = SQL(_SQL["copy"]).format(table=table_identifier(table), columns=columns).as_bytes()
-    # COPY takes no parameters, so that the driver leaves percent signs in names as they are: twice.
+    # Without parameters the driver leaves percent signs as they are, which names have twice.
     with connection.cursor() as cursor, cursor.copy(statement.replace(b"%%", b"%")) as copy:
         for columns_of_slice in group.slices():
             copy.write(encode_lines(columns_of_slice))

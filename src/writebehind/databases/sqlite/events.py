@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
-from writebehind.columns import ColumnKind
+from writebehind.columns import ColumnKind, ColumnType, Text
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import EventRows, RowsWritten
 from writebehind.databases.event_groups import EventGroup, event_groups
 from writebehind.databases.sqlite.errors import translated
 from writebehind.databases.sqlite.shape import quote, quote_table
-from writebehind.databases.sqlite.values import stored
+from writebehind.databases.sqlite.texts import Stored, to_stored
+from writebehind.errors import RowRefused
 from writebehind.mapping import BoundEvents
 
 _SQL = load_blocks(__package__, "events.sql")
+_POSITION = ColumnType("integer", "BIGINT", bits=64)
+# Asked once a column, since asking for each text takes as long as all the rest.
+_KEPT_AS_TEXT: frozenset[ColumnKind] = frozenset(
+    {"text", "decimal", "timestamp_tz", "timestamp", "date", "time", "uuid"}
+)
 
 
 def append_events(connection: sqlite3.Connection, change: EventRows) -> RowsWritten:
@@ -34,9 +41,24 @@ def _append(connection: sqlite3.Connection, log: BoundEvents, group: EventGroup)
     statement = _SQL["append"].format(
         table=table, columns=", ".join(map(quote, group.columns)), values=", ".join("?" * len(group.columns))
     )
-    kinds: list[ColumnKind] = [
-        "integer" if name == log.mapping.position else log.columns[name].kind for name in group.columns
-    ]
-    for columns in group.slices():
-        values = [stored(kind, texts) for kind, texts in zip(kinds, columns, strict=True)]
+    for texts in group.slices():
+        values = [_stored(log, name, column) for name, column in zip(group.columns, texts, strict=True)]
         connection.executemany(statement, zip(*values, strict=True))
+
+
+def _stored(log: BoundEvents, name: str, texts: Sequence[Text]) -> Sequence[Stored]:
+    """The values of one column as SQLite keeps them.
+
+    :raises RowRefused: a text is not one of the column's kind.
+    """
+    column = _POSITION if name == log.mapping.position else log.columns[name]
+    if column.kind in _KEPT_AS_TEXT:
+        return texts
+    try:
+        return [to_stored(text, column) for text in texts]
+    except ValueError as error:
+        raise RowRefused(
+            f"appending to {log.mapping.table!r} was refused",
+            why=f"a text is no value of the column {name!r} of type {column.type_name}: {error}",
+            sqlstate="22000",
+        ) from error

@@ -20,23 +20,24 @@ Stored: TypeAlias = int | float | str | bytes | None
 def to_stored(text: Text, column: ColumnType) -> Stored:
     """What SQLite keeps for a canonical text.
 
-    :raises ValueError: the text, which another program wrote, is not one of the column's kind.
+    :raises ValueError: the text, which another program wrote, says nothing that the column holds.
     """
     if text is None:
         return None
     match column.kind:
+        case "text":
+            return text
         case "integer":
             return int(text)
         case "float":
             return _float(text)
-        case "boolean":
-            return int({"false": False, "true": True}[column.canonical(text)])
         case "bytes":
             return bytes.fromhex(text.removeprefix("\\x"))
-        case "json":
-            return _number(text) if text[:1] in "-0123456789" else text
-        case _:
-            return text
+    # SQLite itself would take any text: other programs' are checked here, and made comparable.
+    text = column.canonical(text)
+    if column.kind == "boolean":
+        return int(text == "true")
+    return _number(text) if column.kind == "json" and text[0] in "-0123456789" else text
 
 
 def from_stored(value: Stored, column: ColumnType) -> Text:

@@ -15,6 +15,8 @@ from writebehind.flush.task import Batch
 from writebehind.mapping import BoundRecords
 from writebehind.values import Row
 
+UNIQUE_VIOLATION = "23505"
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -39,10 +41,15 @@ def write(transaction: Transaction, batches: Sequence[Batch]) -> Outcome:
         change = RecordRows(records, [entry.row for entry in some], [entry.change for entry in some])
         return outcome.attempt(transaction, lambda: transaction.write_records(change))
 
-    def is_bad(index: int, error: RowRefused) -> None:
+    bad: dict[int, RowRefused] = {}
+    write_all_but_bad(len(entries), attempt, bad.__setitem__)
+    for index in [index for index, error in bad.items() if error.sqlstate == UNIQUE_VIOLATION]:
+        # A row written later may have given up the unique value that this one takes.
+        error = attempt([index])
+        if error is None:
+            del bad[index]
+    for index, error in sorted(bad.items()):
         outcome.unwritten.append(_unwritten(entries[index], str(error), error.sqlstate))
-
-    write_all_but_bad(len(entries), attempt, is_bad)
     return outcome
 
 

@@ -151,6 +151,12 @@ class Capturer:
         self._lease.release()
         return is_done
 
+    def abandon(self) -> None:
+        """End what ``prepare`` has begun, where it is not followed by ``start``."""
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.stop()
+
     # The thread
 
     def _work(self) -> None:

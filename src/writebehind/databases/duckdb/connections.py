@@ -1,0 +1,119 @@
+"""Opening a DuckDB file for one use at a time.
+
+DuckDB lets one process at a time have a file open, even for reading. So a file is opened for each use and closed
+after it; uses within one process take turns, and another process that has the file is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import duckdb
+
+from writebehind.databases.duckdb.errors import is_held_by_another, translate, translated
+from writebehind.errors import ConfigurationError, DatabaseUnavailable
+
+BUSY_TIMEOUT_S = 5.0
+"""How long a use waits for another process, or for another thread of this one, that has the file."""
+_POLL_S = 0.02
+_PREFIX = "duckdb:///"
+
+_locks: dict[Path, threading.RLock] = {}
+_locks_gate = threading.Lock()
+
+
+def _forget_locks() -> None:
+    """In a forked child nobody uses a file yet, whatever its parent's threads were doing."""
+    global _locks_gate
+    _locks_gate = threading.Lock()
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_forget_locks)
+
+
+class Connections:
+    """Uses of one file."""
+
+    def __init__(self, url: str) -> None:
+        self.path = _path(url)
+
+    @contextmanager
+    def use(self, *, transaction: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection, inside a transaction if asked for: it commits when the block ends.
+
+        Within a use the same thread may begin another one, on a connection of its own to the same instance.
+        :raises DatabaseUnavailable: another has the file; also where the outcome of the commit is not known.
+        """
+        lock = self._lock()
+        if not lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise DatabaseUnavailable(
+                f"the DuckDB file {str(self.path)!r} is in use", why="another thread of this process has it for long"
+            )
+        try:
+            connection = self._open()
+            try:
+                if transaction:
+                    with translated("beginning a transaction"):
+                        connection.execute("BEGIN")
+                yield connection
+                if transaction:
+                    _commit(connection)
+            finally:
+                connection.close()  # a transaction that is open is rolled back
+        finally:
+            lock.release()
+
+    def _lock(self) -> threading.RLock:
+        with _locks_gate:
+            return _locks.setdefault(self.path, threading.RLock())
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.Error as error:
+                if not is_held_by_another(error) or time.monotonic() >= deadline:
+                    raise translate(error, f"opening {str(self.path)!r}") from error
+            time.sleep(_POLL_S)
+
+
+def _commit(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+        raise DatabaseUnavailable(
+            "the outcome of the commit is not known", why=str(error), fix="Read the head again."
+        ) from error
+    except duckdb.Error as error:
+        raise translate(error, "the commit") from error
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, statement: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of one statement with parameters by name."""
+    return connection.execute(statement, facts).fetchall()
+
+
+def _path(url: str) -> Path:
+    name = unquote(url.removeprefix(_PREFIX))
+    if not url.startswith(_PREFIX) or not name or name == ":memory:" or "?" in url:
+        raise ConfigurationError(
+            f"the database URL {url!r} does not name a DuckDB file",
+            why="a database in memory could not be shared, and parameters are not known" if url[:10] == _PREFIX else "",
+            fix="Write duckdb:///relative.duckdb, or duckdb:////absolute/path.duckdb.",
+        )
+    path = Path(os.path.abspath(name))  # noqa: PTH100  # and not resolve(): links are followed at each opening
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"the folder {str(path.parent)!r} of the DuckDB file {path.name!r} does not exist",
+            fix="Create the folder, or correct the URL; an absolute path has four slashes: duckdb:////path/file.duckdb.",
+        )
+    return path
