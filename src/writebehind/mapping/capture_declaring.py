@@ -51,7 +51,7 @@ def declare_capture(
     """
     capture = CaptureMapping.parse(pattern, to=to, baseline=baseline)
     chosen = _kind(capture, kind, member)
-    options = {
+    options: dict[str, object] = {
         "key": key,
         "missing": missing,
         "columns": columns,
