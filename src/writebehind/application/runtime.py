@@ -142,8 +142,9 @@ class Runtime:
             self.links,
             [InspectedDatabase(redact_url(url), database, self.tasks[url]) for url, database in self.databases.items()],
             lanes,
+            self.foundation.captures,
             namespace=self.foundation.namespace,
-            worker_errors=self.worker.errors if self.worker is not None else {},
+            worker_errors=self.worker.all_errors() if self.worker is not None else {},
         )
 
     def start_worker(self) -> Worker:

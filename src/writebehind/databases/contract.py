@@ -241,6 +241,10 @@ class Transaction(Protocol):
         """What each of an application's own keys was worth when it was captured last; a key without one is absent."""
         ...
 
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        """Up to ``limit`` keys that come after a text, in their order, with what they were worth."""
+        ...
+
     def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
         """Store what keys are worth as they have been captured; 0 is the same as none."""
         ...

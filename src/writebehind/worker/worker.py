@@ -74,6 +74,11 @@ class Worker:
             self._threads.append(thread)
             thread.start()
 
+    def all_errors(self) -> dict[str, str]:
+        """What is failing now, by table; of captures by their patterns."""
+        captures = {each.capture.pattern.text: each.error for each in self.capturers if each.error}
+        return {**self.errors, **captures}
+
     def abandon(self) -> None:
         """End what a failed ``start`` has begun."""
         for capturer in self.capturers:

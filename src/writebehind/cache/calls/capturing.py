@@ -23,8 +23,10 @@ from writebehind.cache.calls.base import (
 from writebehind.cache.calls.writing import Full
 from writebehind.cache.keys import PartitionKeys
 
-How: TypeAlias = Literal["", "d", "v", "?", "="]
-"""How a key comes: it lives, was deleted, vanished, was found by a scan, by the first scan."""
+How: TypeAlias = Literal["", "d", "v", "?", "!", "="]
+"""How a key comes: it lives, was deleted, vanished, was found by a scan, is to be told in any case, was found by the
+first scan.
+"""
 
 
 @dataclass(frozen=True, slots=True)

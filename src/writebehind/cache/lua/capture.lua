@@ -29,8 +29,8 @@ Reply: OK, ...                 as the function says
        TAKEN                   another worker captures this mapping now; nothing was changed
 
 How a key comes: '' it lives, 'd' it was deleted (and may live again), 'v' it vanished (expired, evicted, or was found
-missing) and may live again, '?' it was found by a scan: where it fell back, it vanished in between; '=' it was found by
-the first scan.
+missing) and may live again, '?' it was found by a scan: where it fell back, it vanished in between; '!' the
+same, and the database has to be told what it is worth; '=' it was found by the first scan.
 --]]
 local MARK_FIELD = '\0' -- no key of a row can be it
 
@@ -97,7 +97,7 @@ local function captured_amount(last, how, value)
   local at, amount, has_vanished = last or '0', '0', false
   if how == 'd' then
     at, amount = '0', add('0', negated(at))
-  elseif how == 'v' or not value or (how == '?' and is_older(value, at, 'integer')) then
+  elseif how == 'v' or not value or ((how == '?' or how == '!') and is_older(value, at, 'integer')) then
     at, has_vanished = '0', last ~= nil
   end
   if value and amount then
@@ -157,7 +157,7 @@ local function capture_counters(keys, args)
       else
         redis.call('HDEL', captured, names[i])
       end
-      if at ~= (last or '0') or amount ~= '0' or from == '=' then
+      if at ~= (last or '0') or amount ~= '0' or from == '=' or how == '!' then
         writes = writes + 1
         redis.call('HSET', open, fields[i], sum)
         redis.call('HSET', open_captured, fields[i], table.concat({from_before or from, at, delta, names[i]}, ' '))

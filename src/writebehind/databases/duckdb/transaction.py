@@ -110,6 +110,9 @@ class DuckdbTransaction:
     def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:  # noqa: ARG002
         events_alone()
 
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:  # noqa: ARG002
+        events_alone()
+
     def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:  # noqa: ARG002
         events_alone()
 

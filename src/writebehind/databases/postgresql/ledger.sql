@@ -82,6 +82,12 @@ WHERE partition_id = %(partition_id)s AND producer = %(producer)s AND incarnatio
 -- name: read_captured
 SELECT key, value FROM writebehind_captured WHERE partition_id = %(partition_id)s AND key = ANY (%(keys)s::text[]);
 
+-- name: scan_captured
+SELECT key, value FROM writebehind_captured
+WHERE partition_id = %(partition_id)s AND key > %(after)s
+ORDER BY key
+LIMIT %(limit)s;
+
 -- name: write_captured
 INSERT INTO writebehind_captured (partition_id, key, value)
 SELECT %(partition_id)s, key, value FROM unnest(%(keys)s::text[], %(values)s::bigint[]) AS given (key, value)

@@ -154,6 +154,10 @@ class PostgresTransaction:
         facts = {"partition_id": row.row_id, "keys": list(keys)}
         return dict(self._rows("read_captured", "reading what was captured", facts))
 
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "after": after, "limit": limit}
+        return dict(self._rows("scan_captured", "reading what was captured", facts))
+
     def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
         kept = {key: value for key, value in values.items() if value}
         if kept:

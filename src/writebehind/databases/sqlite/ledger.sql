@@ -44,6 +44,12 @@ WHERE partition_id = :partition_id AND producer = :producer AND incarnation = :i
 SELECT key, value FROM writebehind_captured
 WHERE partition_id = :partition_id AND key IN (SELECT value FROM json_each(:keys));
 
+-- name: scan_captured
+SELECT key, value FROM writebehind_captured
+WHERE partition_id = :partition_id AND key > :after
+ORDER BY key
+LIMIT :limit;
+
 -- name: write_captured
 INSERT INTO writebehind_captured (partition_id, key, value) VALUES (:partition_id, :key, :value)
 ON CONFLICT (partition_id, key) DO UPDATE SET value = excluded.value;

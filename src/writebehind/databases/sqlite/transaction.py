@@ -117,6 +117,11 @@ class SqliteTransaction:
         with translated("reading what was captured"):
             return dict(self._connection.execute(_SQL["read_captured"], facts).fetchall())
 
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "after": after, "limit": limit}
+        with translated("reading what was captured"):
+            return dict(self._connection.execute(_SQL["scan_captured"], facts).fetchall())
+
     def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
         facts = [{"partition_id": row.row_id, "key": key, "value": value} for key, value in values.items()]
         with translated("writing what was captured"):

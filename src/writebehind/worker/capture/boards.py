@@ -113,7 +113,7 @@ class BoardCapturer:
 
     def _forget(self) -> None:
         captured = self._execute("v", [])
-        self._outcome.vanished = self._outcome.vanished or bool(captured.vanished)
+        self._outcome.vanished = self._outcome.vanished or (captured is not None and bool(captured.vanished))
 
     def _entries(self, scores: dict[bytes, bytes]) -> list[calls.BoardEntry]:
         entries = []
@@ -146,25 +146,29 @@ class BoardCapturer:
         return scores.to_text(scores.to_units(value, self._mapping.name))
 
     def _send(self, how: calls.How, entries: Sequence[calls.BoardEntry]) -> None:
-        for first in range(0, len(entries), SLICE_MEMBERS):
-            self._outcome.changed += self._execute(how, entries[first : first + SLICE_MEMBERS]).changed
+        """Send members, as many at once as the bound on pending rows lets in."""
+        waiting = [entries[first : first + SLICE_MEMBERS] for first in range(0, len(entries), SLICE_MEMBERS)]
+        waiting.reverse()
+        while waiting:
+            some = waiting.pop()
+            captured = self._execute(how, some)
+            if captured is not None:
+                self._outcome.changed += captured.changed
+            elif len(some) == 1:
+                raise _NotNow(waits_for_event=False)
+            else:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
 
-    def _execute(self, how: calls.How, entries: Sequence[calls.BoardEntry]) -> calls.Captured:
-        captured = self._territory.execute(
-            self._link,
-            self._holding,
-            calls.capture_board(
-                self._holding.task.keys,
-                self._territory.head(self._holding),
-                entries,
-                key=self._key,
-                how=how,
-                keep=self._mapping.mapping.keep,
-                board=self._board,
-                board_key=self._mapping.board_key(self._board),
-            ),
-            {self._key: self._ends},
+    def _execute(self, how: calls.How, entries: Sequence[calls.BoardEntry]) -> calls.Captured | None:
+        call = calls.capture_board(
+            self._holding.task.keys,
+            self._territory.head(self._holding),
+            entries,
+            key=self._key,
+            how=how,
+            keep=self._mapping.mapping.keep,
+            board=self._board,
+            board_key=self._mapping.board_key(self._board),
         )
-        if captured is None:
-            raise _NotNow(waits_for_event=False)
-        return captured
+        return self._territory.execute(self._link, self._holding, call, {self._key: self._ends})

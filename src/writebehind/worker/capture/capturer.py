@@ -77,6 +77,8 @@ class Capturer:
         self._generation = 0
         self._scan_reason = "the worker started"
         self._may_evict = False
+        self._scanned: set[int] = set()
+        """Hashes of the keys that this scan has captured: of them it is known since whether they live on."""
         self._tally = Tally()
         self._told_at = float("-inf")
         self._unfit = UnfitKeys()
@@ -207,7 +209,7 @@ class Capturer:
                 is_done = self._sweep(link) and is_done
             if not self._territory.is_mine(link):
                 raise TerritoryLost(f"the keys of {self.capture.capture.to} are not this worker's any more")
-            self._tell(link)
+            self._tell(link, at_once=is_asked)
         with self._asking:
             if is_done:
                 self._answered = asked
@@ -260,6 +262,7 @@ class Capturer:
         self._dirty.put_back(self._territory.undone())
         self._tally = Tally.from_text(link.execute(calls.read_status(self._tasks[0].keys.capture_status)))
         self._unfit.clear()
+        self._scanned.clear()
         count = 0
         for names in self._scan(link):
             known = [key for key in dict.fromkeys(names) if self.capture.pattern.match(key) is not None]
@@ -269,11 +272,22 @@ class Capturer:
             for captured in _captured_names(link, holding):
                 known = [key for key in captured if self.capture.pattern.match(key) is not None]
                 self._capture_all(link, known)
+            if isinstance(self.capture.mapping, BoundCounter) and not holding.lived_on:
+                self._tell_database(link, holding)
+        self._scanned.clear()
         self._territory.mark_scanned(link)
         self.is_capturing = True
         self._tally.last_rescan_ms = self._clock.wall_ms()
         self._observe(CaptureRescanned(self.capture.capture.to, count, self._scan_reason))
         self._tell(link, at_once=True)
+
+    def _tell_database(self, link: Link, holding: Holding) -> None:
+        """After a rollback the database may know keys at another worth than the cache has captured of them. It is
+        told, so that what is counted from now on counts.
+        """
+        for known in self._territory.captured_in_database(holding, KEYS_A_CALL):
+            values = self._reader().read(link, list(known)) if known else {}
+            self._capture_all(link, [key for key in known if values[key] != known[key]], must_tell=True)
 
     def _scan(self, link: Link) -> Iterator[tuple[bytes, ...]]:
         cursor = 0
@@ -284,17 +298,17 @@ class Capturer:
             if cursor == 0:
                 return
 
-    def _capture_all(self, link: Link, keys: Sequence[bytes]) -> None:
+    def _capture_all(self, link: Link, keys: Sequence[bytes], *, must_tell: bool = False) -> None:
         """Capture keys that a scan found; the bound on pending rows is waited for."""
         for first in range(0, len(keys), KEYS_A_CALL):
             some = keys[first : first + KEYS_A_CALL]
-            while not self._capture(link, self._dirty.take_these(some), is_scan=True):
+            while not self._capture(link, self._dirty.take_these(some), is_scan=True, must_tell=must_tell):
                 if self._clock.wait(self._stopping, FIRST_RETRY_DELAY_S):
                     raise TerritoryLost("stopped during a scan; the next worker begins it again")
 
     # Capturing
 
-    def _capture(self, link: Link, taken: Mapping[bytes, str], *, is_scan: bool) -> bool:
+    def _capture(self, link: Link, taken: Mapping[bytes, str], *, is_scan: bool, must_tell: bool = False) -> bool:
         """Capture keys that were taken from the dirty ones; False where some wait for a flush.
 
         :raises WriteBehindError: nothing is lost: what was not captured is dirty again.
@@ -308,7 +322,7 @@ class Capturer:
                 return True
             if isinstance(self.capture.mapping, BoundLeaderboard):
                 return self._capture_boards(link, fields, rest, is_scan=is_scan)
-            return self._capture_values(link, fields, rest, is_scan=is_scan)
+            return self._capture_values(link, fields, rest, is_scan=is_scan, must_tell=must_tell)
         except TerritoryLost:
             for key in self._territory.keys_in_doubt():
                 rest.pop(key, None)
@@ -317,7 +331,7 @@ class Capturer:
             self._dirty.put_back(rest)
 
     def _capture_values(
-        self, link: Link, fields: Mapping[bytes, bytes], rest: dict[bytes, str], *, is_scan: bool
+        self, link: Link, fields: Mapping[bytes, bytes], rest: dict[bytes, str], *, is_scan: bool, must_tell: bool
     ) -> bool:
         reader = self._reader()
         keys = list(fields)
@@ -345,24 +359,43 @@ class Capturer:
                 self._unfit.fits(key)
             partition = self.capture.mapping.partition_of(field)
             how = reader.how(ends)
-            if not how and is_scan and value is not GONE:
-                how = self._how_scanned(partition, has_end=ages[key] >= 0)
+            if not how and must_tell:
+                how = "!"
+            elif not how and is_scan and value is not GONE:
+                how = self._how_scanned(key, partition, has_end=ages[key] >= 0)
             by_partition.setdefault(partition, []).append(Found(key, field, how, value))
         is_done = True
         for holding in self._territory.holdings:
             found = by_partition.get(holding.task.name.partition)
             if found:
-                call = reader.call(holding.task.keys, self._territory.head(holding), found)
-                captured = self._territory.execute(link, holding, call, {each.key: rest[each.key] for each in found})
-                if captured is None:
-                    is_done = False
-                    continue
-                for each in found:
-                    del rest[each.key]
-                self._note(captured, found)
+                is_done = self._capture_found(link, holding, reader, found, rest) and is_done
         return is_done
 
-    def _how_scanned(self, partition: int, *, has_end: bool) -> calls.How:
+    def _capture_found(
+        self, link: Link, holding: Holding, reader: Reader, found: Sequence[Found], rest: dict[bytes, str]
+    ) -> bool:
+        """Capture keys of one partition, as many as the bound on pending rows lets in; False where some are left."""
+        waiting = [found]
+        while waiting:
+            some = waiting.pop()
+            call = reader.call(holding.task.keys, self._territory.head(holding), some)
+            captured = self._territory.execute(link, holding, call, {each.key: rest[each.key] for each in some})
+            if captured is not None:
+                for each in some:
+                    del rest[each.key]
+                    if not self.is_capturing:
+                        self._scanned.add(hash(each.key))
+                self._note(captured, some)
+            elif len(some) == 1:
+                return False
+            else:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+        return True
+
+    def _how_scanned(self, key: bytes, partition: int, *, has_end: bool) -> calls.How:
+        if hash(key) in self._scanned:
+            return ""
         holding = next(each for each in self._territory.holdings if each.task.name.partition == partition)
         baseline = self.capture.capture.baseline
         is_counter = isinstance(self.capture.mapping, BoundCounter)

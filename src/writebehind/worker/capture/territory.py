@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from writebehind.cache import calls
@@ -70,6 +70,18 @@ class Territory:
                     if transaction.read_captured(rows[task.name], [mark]).get(mark):
                         self._known_scanned.add(task.name.partition)
         return {task.name.partition for task in self._tasks} - self._known_scanned
+
+    def captured_in_database(self, holding: Holding, limit: int) -> Iterator[dict[bytes, int]]:
+        """What the database has of the keys of a partition, in slices."""
+        [row] = self._database.read_partitions([holding.task.name])
+        after = ""
+        while True:
+            with self._database.transaction() as transaction:
+                found = transaction.scan_captured(row, after, limit)
+            if not found:
+                return
+            yield {key.encode(): value for key, value in found.items() if self.capture.pattern.match(key.encode())}
+            after = list(found)[-1]
 
     def take_over(self, link: Link) -> bool:
         """Become the one who captures, in the present incarnation of every partition; whether nobody else was since.
