@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from writebehind import WriteBehind
+from writebehind.errors import CacheRefused
 from writebehind.observe import CaptureRescanned, Event, SubscriptionBroken
 from writebehind.testing.valkey import TemporaryValkey
 
@@ -302,3 +303,100 @@ def differences(application: redis.Redis, shop: Any) -> list[object]:
     kept = {row[0]: row[1] for row in shop.run("SELECT player, points FROM scores")}
     pairs = ((likes, rows), (profiles, stored), (scores, kept))
     return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+def test_whole_lives_of_keys_are_followed_while_the_worker_listens(
+    own_valkey: TemporaryValkey, application: redis.Redis, shop: Any
+) -> None:
+    """Random plain commands, deletions and renames among them: every one of them is seen, so rows and keys agree."""
+    chance = random.Random(9)
+    wb = WriteBehind(cache=own_valkey.url, database=shop.url, flush_after=0.05, poll=0.02, capture_every=0.005)
+    wb.capture("video:{id}:likes", to="videos.likes")
+    wb.capture("user:{id}", to="profiles")
+    wb.capture("board:{game}", to="scores.points", member="player")
+    with wb:
+        wb.start_worker()
+        for _ in range(5):
+            for _ in range(400):
+                random_command(application, chance)
+                random_end(application, chance)
+            wb.flush(timeout=30)
+            assert differences(application, shop) == []
+    assert shop.run("SELECT count(*) FROM writebehind_dead_letters") == [(0,)]
+
+
+def random_end(application: redis.Redis, chance: random.Random) -> None:
+    """Now and then a key is deleted or renamed, at times to live again at once."""
+    video, user = chance.randrange(1, 9), chance.randrange(1, 9)
+    match chance.randrange(12):
+        case 0:
+            application.delete(f"video:{video}:likes")
+        case 1:
+            application.delete(f"user:{user}")
+        case 2:
+            application.unlink("board:tetris")
+        case 3:
+            application.delete(f"video:{video}:likes")
+            application.incr(f"video:{video}:likes")
+        case 4:
+            application.delete(f"user:{user}")
+            application.hset(f"user:{user}", "name", "new")
+        case 5:
+            if application.exists(f"video:{video}:likes"):
+                application.rename(f"video:{video}:likes", f"video:{chance.randrange(1, 9)}:likes")
+        case 6:
+            application.expire(f"video:{video}:likes", 1000)
+        case 7:
+            application.persist(f"video:{video}:likes")
+
+
+def test_expiring_keys_only_ever_add(own_valkey: TemporaryValkey, application: redis.Redis, shop: Any) -> None:
+    """Each window's counter expires, and the row has them all: what was captured before the end stays."""
+    wb = WriteBehind(cache=own_valkey.url, database=shop.url, flush_after=0.05, poll=0.02, capture_every=0.005)
+    wb.capture("video:{id}:likes", to="videos.likes")
+    with wb:
+        wb.start_worker()
+        for _ in range(20):
+            application.incrby("video:1:likes", 3)
+            wb.flush(timeout=30)
+            application.pexpire("video:1:likes", 1)
+            while application.exists("video:1:likes"):
+                time.sleep(0.001)
+        wb.flush(timeout=30)
+        assert shop.likes(1) == 60
+
+
+def test_one_worker_captures_at_a_time_and_another_takes_over(
+    own_valkey: TemporaryValkey, application: redis.Redis, shop: Any, wait_until: WaitUntil
+) -> None:
+    first, second = Watched(own_valkey, shop), Watched(own_valkey, shop)
+    with second.wb:
+        with first.wb:
+            first.wb.start_worker()
+            first.wb.flush(timeout=30)
+            second.wb.start_worker()
+            application.incrby("video:1:likes", 5)
+            first.wb.flush(timeout=30)
+            assert second.count(CaptureRescanned) == 0
+        wait_until(lambda: second.count(CaptureRescanned) == 1)
+        application.incrby("video:1:likes", 2)
+        second.wb.flush(timeout=30)
+    assert shop.all_likes() == {1: 7}
+
+
+def test_a_server_that_will_not_tell_of_changed_keys_is_refused_with_the_fix(
+    own_valkey: TemporaryValkey, application: redis.Redis, shop: Any
+) -> None:
+    application.execute_command(
+        "ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-config", "+config|get"
+    )
+    wb = WriteBehind(cache=own_valkey.url.replace("unix://", "unix://worker:secret@"), database=shop.url)
+    wb.capture("video:{id}:likes", to="videos.likes")
+    with wb:
+        with pytest.raises(CacheRefused, match=r"notify-keyspace-events to Kg\$hzxe"):
+            wb.start_worker()
+        application.config_set("notify-keyspace-events", "KEA")
+        wb.start_worker()
+        application.incr("video:1:likes")
+        wb.flush(timeout=30)
+    assert shop.all_likes() == {1: 1}

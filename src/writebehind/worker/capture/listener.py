@@ -71,7 +71,10 @@ class Listener:
         :raises WriteBehindError: there was none within the time; the reason.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self.is_alive, timeout_s):
+            self._changed.wait_for(
+                lambda: self.is_alive or (self.error is not None and not self.error.retryable), timeout_s
+            )
+            if not self.is_alive:
                 raise self.error or CacheUnavailable(f"the cache at {self._address.shown} cannot be subscribed to")
             return self.generation
 
