@@ -68,6 +68,7 @@ class Worker:
         for capturer in self.capturers:
             capturer.start()
         for flusher in self._flushers:
+            flusher.keeps_leases = True
             thread = threading.Thread(
                 target=self._work, args=(flusher,), name=f"writebehind-worker-{flusher.table}", daemon=True
             )
@@ -122,8 +123,8 @@ class Worker:
         for flusher in self._flushers:
             report = FlushReport()
             try:
+                flusher.keeps_leases = False
                 flusher.flush_all(deadline, report)
-                flusher.release()
             except WriteBehindError as error:
                 drained = False
                 self.errors[flusher.table] = str(error)
