@@ -251,6 +251,45 @@ def test_counters_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) 
     assert all(part in line for part in parts), line
 
 
+def test_captures(tmp_path: Path) -> None:
+    toml = """
+        [capture."video:{id}:likes"]
+        to = "videos.likes"
+        baseline = "cache"
+        [capture."user:{id}"]
+        to = "profiles"
+        [capture."board:{game}"]
+        to = "scores.points"
+        member = "player"
+    """
+    captures = load(tmp_path, toml).captures
+    assert [each.capture.pattern.text for each in captures] == ["video:{id}:likes", "user:{id}", "board:{game}"]
+    assert [each.mapping for each in captures] == [
+        CounterMapping("videos", "likes", ("id",)),
+        RecordMapping("profiles", ("id",)),
+        LeaderboardMapping("scores", "points", "player", "game", "last", "highest"),
+    ]
+    assert captures[0].capture.baseline == "cache"
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        ("capture = 5", ["capture (writebehind.toml: capture) is not a table"]),
+        ("[capture]\n'v:{id}' = 5", ["the capture 'v:{id}'", "is not a table"]),
+        ("[capture.'v:{id}']", ["does not say where to", "to ="]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaselin = 'zero'", ["baselin (writebehind.toml", "Did you mean baseline?"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaseline = 'mine'", ["baseline", "database, cache, zero"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\ncolumns = 'x'", ["columns= does not belong to a counter"]),
+        ("[capture.'{id}']\nto = 'a.b'", ["the library's own keys"]),
+        ("[captures.'v:{id}']\nto = 'a.b'", ["Did you mean capture?"]),
+    ],
+)  # fmt: skip
+def test_captures_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) -> None:
+    (line,) = problems(tmp_path, toml)
+    assert all(part in line for part in parts), line
+
+
 def test_counters_are_no_argument(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, counters=())
     assert line.startswith("counters (argument) is not a setting.")
