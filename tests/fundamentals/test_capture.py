@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from writebehind import ConfigurationError, WriteBehind
+from writebehind import AsyncWriteBehind, ConfigurationError, WriteBehind
 from writebehind.testing.valkey import TemporaryValkey
 
 WaitUntil = Callable[[Callable[[], bool]], None]
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_left_alone_and_shown(
         application.set("video:cat:likes", 1)
         application.set("video:1:likes", "many")
         application.set("video:2:likes", str(2**64))
-        application.rpush("video:3:likes", 1)
+        application.hset("video:3:likes", "a", 1)
         application.incr("video:4:likes")
         wb.flush(timeout=30)
         assert shop.all_likes() == {4: 1}
@@ -243,6 +243,34 @@ def test_zadd_reaches_the_leaderboard(valkey: TemporaryValkey, shop: Any, applic
         application.zadd("board:tetris", {"zoe": 1})
         wb.flush(timeout=30)
         assert rows(shop, "scores") == [("go", "ada", 1), ("tetris", "zoe", 1)]
+
+
+def test_a_board_that_is_captured_can_be_asked_at_any_time(
+    valkey: TemporaryValkey, shop: Any, application: redis.Redis
+) -> None:
+    wb = WriteBehind(cache=valkey.url, database=shop.url, flush_after=60)
+    board = wb.leaderboard("scores.points", member="player", board="game", keep="last")
+    wb.capture("board:{game}", to="scores.points")
+    with wb:
+        wb.start_worker()
+        application.zadd("board:tetris", {"ada": 100, "bob": 50})
+        wb.flush(timeout=30)
+        assert [(place.member, place.score) for place in board.top(10, board="tetris")] == [("ada", 100), ("bob", 50)]
+        application.zincrby("board:tetris", 70, "bob")
+        wb.flush(timeout=30)
+        assert board.score("bob", board="tetris") == 120
+
+
+async def test_an_awaiting_application_captures_too(
+    valkey: TemporaryValkey, shop: Any, application: redis.Redis
+) -> None:
+    wb = AsyncWriteBehind(cache=valkey.url, database=shop.url)
+    wb.capture("video:{id}:likes", to="videos.likes")
+    async with wb:
+        await wb.start_worker()
+        application.incrby("video:1:likes", 5)
+        await wb.flush(timeout=30)
+    assert shop.all_likes() == {1: 5}
 
 
 def test_a_large_board_is_captured_in_slices(valkey: TemporaryValkey, shop: Any, application: redis.Redis) -> None:

@@ -159,4 +159,4 @@ class AsyncWriteBehind(AwaitingMappings, Captures):
     async def start_worker(self) -> None:
         """Flush in background threads of this process until ``close()``, which drains."""
         runtime, _ = self._open_parts()
-        runtime.start_worker()
+        await asyncio.to_thread(runtime.start_worker)  # captures ask the cache before they begin

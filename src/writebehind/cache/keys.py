@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from writebehind.mapping import partition_tag
 
+MARK_FIELD = b"\x00"
+"""The field under which the mark of a capture's first scan travels in a batch; no key of a row can be it."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionKeys:

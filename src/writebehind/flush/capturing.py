@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.databases.contract import LedgerRow, Transaction
-from writebehind.flush.task import MARK_FIELD, Batch, CapturedPart
+from writebehind.flush.task import Batch, CapturedPart
 
 
 def settle_captured(transaction: Transaction, row: LedgerRow, batch: Batch) -> tuple[Batch, tuple[bytes, ...]]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from writebehind.cache.keys import PartitionKeys
+from writebehind.cache.keys import MARK_FIELD, PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import LedgerRow, PartitionName
 from writebehind.mapping import BoundMapping
-
-MARK_FIELD = b"\x00"
-"""The field under which the mark of a capture's first scan travels; no key of a row can be it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.chain import Verdict, judge
 from writebehind.databases.contract import Database, DeadLetter, LedgerRow, PartitionName, Transaction
 from writebehind.flush.capturing import settle_captured
 from writebehind.flush.kinds import IGNORED, OPERATIONS, Outcome, Unwritten, write_batches
-from writebehind.flush.task import MARK_FIELD, Batch, FlushReport, Task, Verdicts
+from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
 from writebehind.observe import (
     DeadLettersWritten,
     HeadMoved,

@@ -62,6 +62,7 @@ class Listener:
     def stop(self) -> None:
         """End the subscription and its thread."""
         self._stopping.set()
+        self._ask("alive")  # whatever comes ends the waiting
         if self._thread is not None:
             self._thread.join(2 * SOCKET_TIMEOUT_S)
 
@@ -81,20 +82,26 @@ class Listener:
     def pass_barrier(self, generation: int) -> bool:
         """Wait until everything that happened before this call has been noted; False where that cannot be known."""
         token = secrets.token_hex(8)
-        try:
-            with self._sending:
-                connection = self._connection
-                if connection is None or self.generation != generation:
-                    return False
-                connection.send_packed_command(connection.pack_command("PING", token), check_health=False)
-        except (redis.RedisError, OSError):
-            return False  # the listener's own thread finds out, and says why
+        if self.generation != generation or not self._ask(token):
+            return False
         with self._changed:
             self._changed.wait_for(
                 lambda: self._answered == token or self.generation != generation or not self.is_alive,
                 SOCKET_TIMEOUT_S,
             )
             return self._answered == token and self.generation == generation
+
+    def _ask(self, token: str) -> bool:
+        """Ask for a sign of life; False where there is no subscription to ask on."""
+        try:
+            with self._sending:
+                if self._connection is None:
+                    return False
+                command = self._connection.pack_command("PING", token)
+                self._connection.send_packed_command(command, check_health=False)
+        except (redis.RedisError, OSError):
+            return False  # the listener's own thread finds out, and says why
+        return True
 
     def _work(self) -> None:
         attempt = 0
@@ -136,8 +143,7 @@ class Listener:
             if connection.can_read(timeout=PING_AFTER_S):
                 self._take(connection.read_response())
                 continue
-            with self._sending:
-                connection.send_packed_command(connection.pack_command("PING", "alive"), check_health=False)
+            self._ask("alive")
             self._take(connection.read_response())  # within the socket's timeout, or the subscription is dead
 
     def _take(self, message: list[bytes]) -> None:
