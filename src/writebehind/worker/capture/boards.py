@@ -27,6 +27,8 @@ class BoardOutcome:
     vanished: bool = False
     unfit: str = ""
     is_done: bool = False
+    ends_left: str = ""
+    """Where it is not done: the ends that have not been captured yet."""
     waits_for_event: bool = False
 
 
@@ -52,7 +54,7 @@ class BoardCapturer:
         self._ends = ends
         self._mapping = mapping
         self._copy = holding.task.keys.captured_board(key)
-        self._outcome = BoardOutcome()
+        self._outcome = BoardOutcome(ends_left=ends)
 
     def capture(self, how: calls.How, pass_barrier: Callable[[], bool], dirty: DirtyKeys) -> BoardOutcome:
         """Capture the set whole; ``how`` says how its life ended before, or that this is the first scan."""
@@ -76,6 +78,7 @@ class BoardCapturer:
             self._compare_copy(members_are_gone=True, check=lambda: None)
         elif how == "v":
             self._forget()
+        self._ends = self._outcome.ends_left = ""  # what follows belongs to a new life, should this be begun again
         kind = self._link.execute(calls.key_type(self._key))
         check()
         if kind == "none":

@@ -38,7 +38,7 @@ REST_SHARE = 4
 """A sorted set is read whole: for each second of that, this many without."""
 FIRST_RETRY_DELAY_S = 0.1
 LONGEST_RETRY_DELAY_S = 5.0
-PAUSED_DELAY_S = 30.0
+PAUSED_DELAY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,8 +424,9 @@ class Capturer:
                 self._note_unfit(key, outcome.unfit)
             if outcome.is_done:
                 del rest[key]
-            elif not outcome.waits_for_event:
-                is_done = False
+            else:
+                rest[key] = outcome.ends_left
+                is_done = is_done and outcome.waits_for_event
         return is_done
 
     def _board_partition(self, board: bytes) -> int:
