@@ -133,7 +133,9 @@ class DuckdbDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._connections.use(transaction=True) as connection:
-            yield DuckdbTransaction(connection)
+            transaction = DuckdbTransaction(connection)
+            yield transaction
+            transaction.refuse_if_spoiled()
 
     def ping(self) -> None:
         with self._connections.use() as connection, translated("asking for an answer"):
