@@ -124,12 +124,14 @@ def _commit(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SELECT 1")
     try:
         connection.execute("COMMIT")
-    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+    except duckdb.Error as error:
+        translation = translate(error, "the commit")
+        if not isinstance(translation, DatabaseUnavailable):
+            raise translation from error
+        # The disk's errors come as those of the transaction; what of it is in the log, a new opening will see.
         raise DatabaseUnavailable(
             "the outcome of the commit is not known", why=str(error), fix="Read the head again."
         ) from error
-    except duckdb.Error as error:
-        raise translate(error, "the commit") from error
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, statement: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
