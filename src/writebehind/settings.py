@@ -64,7 +64,10 @@ class Settings:
     )
     database: str | None = _setting(
         None,
-        kinds.url(("postgresql", "postgres", "sqlite"), "postgresql://localhost/app or sqlite:///app.db"),
+        kinds.url(
+            ("postgresql", "postgres", "sqlite", "duckdb"),
+            "postgresql://localhost/app or sqlite:///app.db; for event logs alone, duckdb:///events.duckdb",
+        ),
         "URL of the database. Without one, a SQLite file in `folder` serves.",
     )
     folder: Path = _setting(  # noqa: RUF009  # the default is immutable

@@ -321,6 +321,11 @@ def test_a_url_may_name_several_hosts(tmp_path: Path) -> None:
     assert load(tmp_path, database=url).database == url
 
 
+@pytest.mark.parametrize("url", ["postgresql://h/app", "postgres://h/app", "sqlite:///a.db", "duckdb:///a.duckdb"])
+def test_every_database_can_be_the_common_one(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, database=url).database == url
+
+
 def test_the_settings_can_be_printed(tmp_path: Path) -> None:
     settings = load(tmp_path, cache="redis://user:hunter2@host/0")
     assert "hunter2" not in repr(settings)

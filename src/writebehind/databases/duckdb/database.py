@@ -117,7 +117,7 @@ class DuckdbDatabase:
         return [(mapping, partition, kind, detail) for mapping, partition, kind, detail in found]
 
     def try_events(self, change: EventRows) -> RowRefused | None:
-        # On a connection of its own: the transaction that asks has not written anything yet, and sees nothing of it.
+        # On a connection of its own: the transaction that asks has appended nothing yet, and sees nothing of this.
         with self._connections.use() as connection:
             with translated("beginning a trial"):
                 connection.execute("BEGIN")
@@ -133,7 +133,9 @@ class DuckdbDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._connections.use(transaction=True) as connection:
-            yield DuckdbTransaction(connection)
+            transaction = DuckdbTransaction(connection)
+            yield transaction
+            transaction.refuse_if_spoiled()
 
     def ping(self) -> None:
         with self._connections.use() as connection, translated("asking for an answer"):
