@@ -52,6 +52,7 @@ class Worker:
     def start(self) -> None:
         """Start a thread for each table."""
         for flusher in self._flushers:
+            flusher.keeps_leases = True
             thread = threading.Thread(
                 target=self._work, args=(flusher,), name=f"writebehind-worker-{flusher.table}", daemon=True
             )
@@ -94,8 +95,8 @@ class Worker:
         for flusher in self._flushers:
             report = FlushReport()
             try:
+                flusher.keeps_leases = False
                 flusher.flush_all(deadline, report)
-                flusher.release()
             except WriteBehindError as error:
                 drained = False
                 self.errors[flusher.table] = str(error)

@@ -98,7 +98,7 @@ def _commit(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, statement: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The rows of one statement with parameters by name."""
+    """All rows of one statement with parameters by name: a result that is not read whole blocks what follows it."""
     return connection.execute(statement, facts).fetchall()
 
 

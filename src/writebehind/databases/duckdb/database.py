@@ -64,8 +64,8 @@ class DuckdbDatabase:
     def declare_partitions(self, names: Sequence[PartitionName], declaration: Mapping[str, object]) -> list[LedgerRow]:
         declared = canonical_json(declaration)
         with self._connections.use(transaction=True) as connection, translated("declaring a mapping"):
-            version = connection.execute(_SQL["read_meta"]).fetchone()
-            check_version(version[0] if version else None)
+            version = rows_of(connection, _SQL["read_meta"], {})
+            check_version(version[0][0] if version else None)
             for name in sorted(names):
                 connection.execute(_SQL["declare"], name_facts(name) | {"declaration": declared})
             for namespace, mapping in sorted({(name.namespace, name.mapping) for name in names}):

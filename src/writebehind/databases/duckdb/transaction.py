@@ -166,10 +166,8 @@ class DuckdbTransaction:
 
     def _row(self, block: str, doing: str, row: LedgerRow, facts: Mapping[str, Any]) -> tuple[Any, ...] | None:
         with translated(doing):
-            found: tuple[Any, ...] | None = self._connection.execute(
-                _SQL[block], {"partition_id": row.row_id, **facts}
-            ).fetchone()
-            return found
+            found = rows_of(self._connection, _SQL[block], {"partition_id": row.row_id, **facts})
+            return found[0] if found else None
 
 
 def _partition_removed(doing: str) -> DatabaseRefused:
