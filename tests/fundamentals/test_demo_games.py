@@ -62,7 +62,7 @@ def test_the_audit_finds_a_manipulated_row(mapping: str, key: Key, rows: list[Ch
     assert wrong.mapping == mapping
     lines = verdict_on(wrong)
     assert any(shown in line for line in lines), lines
-    assert lines[-1] == "audit: difference 1 rows"
+    assert lines[-1] == "audit: 1 row is wrong"
 
 
 def test_a_write_without_an_answer_may_be_there_until_a_later_one_decides() -> None:

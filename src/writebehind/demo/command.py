@@ -27,7 +27,7 @@ def _check_installed() -> None:
 
 
 @click.command(
-    help=f"""Show 10,000 likes a second reach a real PostgreSQL.
+    help=f"""Show 10,000 likes a second, and games, reach real databases.
 
     Starts a Valkey and a PostgreSQL of its own, in a temporary folder; lets clients like one viral video
     (number {VIRAL_VIDEO}) {_DEFAULT.rate:,} times a second for {_DEFAULT.seconds:g} seconds, and 10,000 others a tenth

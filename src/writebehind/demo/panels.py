@@ -43,7 +43,7 @@ def games_panel(scenario: Scenario, sample: GamesSample) -> RenderableType:
     at_risk = "?" if sample.at_risk is None else f"{sample.at_risk:,}"
     figures.add_row("games a second", f"{sample.games_per_s:,.0f}", f"of {scenario.game_rate:,} due")
     figures.add_row("at risk", at_risk, f"writes not in a database yet, the oldest for {sample.oldest_s:.1f} s")
-    title = f"games: {sample.elapsed_s:.0f} of {scenario.game_seconds:g} s"
+    title = f"games: {min(sample.elapsed_s, scenario.game_seconds):.1f} of {scenario.game_seconds:g} s"
     return _frame(title, figures, sample.collapses(), sample.trouble, sample.elapsed_s / scenario.game_seconds)
 
 

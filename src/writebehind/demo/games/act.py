@@ -126,7 +126,8 @@ class GamesAct:
             if sampler.is_due():
                 screen.show(sampler.sample())
             time.sleep(POLL_S)
-        screen.show(sampler.sample())
+        if sampler.is_half_due():
+            screen.show(sampler.sample())
 
     def _end_in_disorder(self) -> None:
         """Stop what lives, and flush what there is."""
@@ -188,6 +189,10 @@ class _Sampler:
     def is_due(self) -> bool:
         """Whether it is time for the next."""
         return time.monotonic() >= self._next
+
+    def is_half_due(self) -> bool:
+        """Whether the last is long enough ago for a rate since then."""
+        return time.monotonic() >= self._next - self._interval_s / 2
 
     def sample(self) -> GamesSample:
         """The figures now; the rate since the oldest sample of the window."""

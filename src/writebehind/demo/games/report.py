@@ -113,7 +113,7 @@ def collapse_of(audit: MappingAudit, rows: int, statements: int) -> str:
 
 
 def verdict_on(audit: MappingAudit) -> list[str]:
-    """The audit of one mapping; ends with the difference."""
+    """The audit of one mapping."""
     unanswered = f", and {audit.unanswered:,} were sent without an answer" if audit.unanswered else ""
     lines = [
         f"audit: {audit.acknowledged:,} {_UNITS[audit.mapping]} were acknowledged{unanswered}; "
@@ -122,6 +122,7 @@ def verdict_on(audit: MappingAudit) -> list[str]:
     if not audit.differences:
         return [*lines, "audit: every row is right, difference 0"]
     lines += [f"audit: {each}" for each in audit.differences[:_DIFFERENCES_SHOWN]]
-    if len(audit.differences) > _DIFFERENCES_SHOWN:
-        lines.append(f"audit: ... and {len(audit.differences) - _DIFFERENCES_SHOWN:,} more")
-    return [*lines, f"audit: difference {len(audit.differences):,} rows"]
+    count = len(audit.differences)
+    if count > _DIFFERENCES_SHOWN:
+        lines.append(f"audit: ... and {count - _DIFFERENCES_SHOWN:,} more")
+    return [*lines, f"audit: {count:,} {'row is' if count == 1 else 'rows are'} wrong"]
