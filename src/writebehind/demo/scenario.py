@@ -33,7 +33,7 @@ class Scenario:
     processes: int = 2
     flush_after_s: float = 1.0
     update_seconds: float = 4.0
-    game_rate: int = 1_000
+    game_rate: int = 500
     """Of the second act: games a second, by all its clients together."""
     game_seconds: float = 5.0
 

@@ -19,10 +19,7 @@ CLIENTS = (
     "happy", "jolly", "keen", "lucky", "mighty", "proud", "quick", "witty",
 )  # fmt: skip
 """A client plays for the players of its name, and nobody else does: one after the other, a game at a time."""
-_ANIMALS = (
-    "otter", "fox", "heron", "lynx", "badger", "raven", "tapir", "gecko", "bison", "crane",
-    "ferret", "hare", "ibex", "koala", "lemur", "moose", "newt", "owl", "panda", "yak",
-)  # fmt: skip
+_ANIMALS = ("otter", "fox", "heron", "lynx", "badger", "raven", "tapir", "gecko", "bison", "crane")
 PLAYERS = tuple(f"{client}-{animal}" for client, animal in product(CLIENTS, _ANIMALS))
 
 _AVERAGE_POINTS = 10_000
