@@ -269,7 +269,7 @@ def test_what_does_not_fit_is_said_at_open(valkey: TemporaryValkey, videos) -> N
 
 
 def test_a_database_without_a_ledger_names_the_command(valkey: TemporaryValkey, videos) -> None:
-    for table in ("marks", "closed", "batches", "incidents", "dead_letters", "partitions", "meta"):
+    for table in ("captured", "marks", "closed", "batches", "incidents", "dead_letters", "partitions", "meta"):
         videos.run(f"DROP TABLE writebehind_{table}")
     wb = WriteBehind(cache=valkey.url, database=videos.url)
     wb.counter("videos.likes")

@@ -43,7 +43,9 @@ def test_load_reads_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_table_describes_every_field() -> None:
-    assert [row.field for row in TABLE] == [each.name for each in fields(Settings) if each.name != "mappings"]
+    assert [row.field for row in TABLE] == [
+        each.name for each in fields(Settings) if each.name not in ("mappings", "captures")
+    ]
     assert all(row.help.endswith(".") and row.kind.fix.endswith(".") for row in TABLE)
     by_name = {row.name: row for row in TABLE}
     assert by_name["flush_after"].variable == "WRITEBEHIND_FLUSH_AFTER"
@@ -247,6 +249,45 @@ def test_every_kind_of_mapping(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_counters_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) -> None:
+    (line,) = problems(tmp_path, toml)
+    assert all(part in line for part in parts), line
+
+
+def test_captures(tmp_path: Path) -> None:
+    toml = """
+        [capture."video:{id}:likes"]
+        to = "videos.likes"
+        baseline = "cache"
+        [capture."user:{id}"]
+        to = "profiles"
+        [capture."board:{game}"]
+        to = "scores.points"
+        member = "player"
+    """
+    captures = load(tmp_path, toml).captures
+    assert [each.capture.pattern.text for each in captures] == ["video:{id}:likes", "user:{id}", "board:{game}"]
+    assert [each.mapping for each in captures] == [
+        CounterMapping("videos", "likes", ("id",)),
+        RecordMapping("profiles", ("id",)),
+        LeaderboardMapping("scores", "points", "player", "game", "last", "highest"),
+    ]
+    assert captures[0].capture.baseline == "cache"
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        ("capture = 5", ["capture (writebehind.toml: capture) is not a table"]),
+        ("[capture]\n'v:{id}' = 5", ["the capture 'v:{id}'", "is not a table"]),
+        ("[capture.'v:{id}']", ["does not say where to", "to ="]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaselin = 'zero'", ["baselin (writebehind.toml", "Did you mean baseline?"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaseline = 'mine'", ["baseline", "database, cache, zero"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\ncolumns = 'x'", ["columns= does not belong to a counter"]),
+        ("[capture.'{id}']\nto = 'a.b'", ["the library's own keys"]),
+        ("[captures.'v:{id}']\nto = 'a.b'", ["Did you mean capture?"]),
+    ],
+)  # fmt: skip
+def test_captures_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) -> None:
     (line,) = problems(tmp_path, toml)
     assert all(part in line for part in parts), line
 

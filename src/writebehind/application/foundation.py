@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,13 +19,16 @@ from writebehind.databases.contract import Database, PartitionName
 from writebehind.databases.urls import redact_url
 from writebehind.errors import ColumnRefused, ConfigurationError, LedgerMissing
 from writebehind.mapping import (
+    BoundCapture,
     BoundCounter,
     BoundLeaderboard,
     BoundMapping,
     CounterMapping,
+    DeclaredCapture,
     EventMapping,
     LeaderboardMapping,
     RecordMapping,
+    bind_capture,
 )
 from writebehind.settings import Settings
 
@@ -62,6 +65,7 @@ class Foundation:
     address: Address
     namespace: str
     mappings: tuple[Placed, ...]
+    captures: tuple[BoundCapture, ...]
     embedded: EmbeddedCache | None
 
 
@@ -90,7 +94,7 @@ def prepare_database(settings: Settings, database: Database) -> None:
         database.create_ledger()
 
 
-def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
+def lay(settings: Settings, declared: Sequence[Declared], captures: Mapping[str, DeclaredCapture]) -> Foundation:
     """Check the cache, bind every mapping to its table, and enter the partitions in the ledger.
 
     :raises WriteBehindError: whatever does not fit, at this earliest moment; nothing was written.
@@ -100,15 +104,17 @@ def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
         address = Address.parse(embedded.url if embedded is not None else settings.cache or "")
         namespace = settings.namespace or (embedded.namespace if embedded is not None else "default")
         _check_cache(address, settings)
-        mappings = _place(settings, declared, namespace)
+        mappings, bound_captures = _place(settings, declared, captures, namespace)
     except BaseException:
         if embedded is not None:
             embedded.release()
         raise
-    return Foundation(settings, address, namespace, mappings, embedded)
+    return Foundation(settings, address, namespace, mappings, bound_captures, embedded)
 
 
-def _place(settings: Settings, declared: Sequence[Declared], namespace: str) -> tuple[Placed, ...]:
+def _place(
+    settings: Settings, declared: Sequence[Declared], captures: Mapping[str, DeclaredCapture], namespace: str
+) -> tuple[tuple[Placed, ...], tuple[BoundCapture, ...]]:
     prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
     with ExitStack() as stack:
         databases: dict[str, Database] = {}
@@ -122,9 +128,11 @@ def _place(settings: Settings, declared: Sequence[Declared], namespace: str) -> 
             url = each.database or database_url(settings)
             bound: Any = replace(_bind(databases[url], url, each), value_prefix=prefix)  # type: ignore[type-var]
             placed.append((bound, url))
+        by_name = {bound.name: bound for bound, _ in placed}
+        bound_captures = [bind_capture(each.capture, by_name[to]) for to, each in captures.items()]
         for bound, url in placed:  # once all of them fit
             _declare(databases[url], url, namespace, bound)
-    return tuple(Placed(bound, url) for bound, url in placed)
+    return tuple(Placed(bound, url) for bound, url in placed), tuple(bound_captures)
 
 
 def _check_cache(address: Address, settings: Settings) -> None:

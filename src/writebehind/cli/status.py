@@ -14,6 +14,7 @@ from writebehind.cli.loading import application_or_connection
 
 if TYPE_CHECKING:
     from writebehind import MappingStatus, Status
+    from writebehind.inspection import CaptureStatus
 
 
 @click.command()
@@ -46,6 +47,7 @@ def _described(snapshot: Status) -> list[str]:
         f"incidents  {_known(snapshot.incidents)}",
     ]
     lines += [_described_mapping(mapping) for mapping in snapshot.mappings]
+    lines += [_described_capture(capture) for capture in snapshot.captures]
     if not snapshot.mappings:
         lines.append("nothing is declared: name MODULE:NAME, or declare them in a TOML file")
     return lines
@@ -54,6 +56,16 @@ def _described(snapshot: Status) -> list[str]:
 def _described_mapping(mapping: MappingStatus) -> str:
     at_risk = _at_risk(mapping.pending_writes, mapping.pending_keys, mapping.oldest_pending_s)
     return f"{mapping.name}: at risk {at_risk}; dead letters {_known(mapping.dead_letters)}"
+
+
+def _described_capture(capture: CaptureStatus) -> str:
+    words = f"{capture.pattern} -> {capture.to}: {capture.captured:,} captured, {capture.vanished:,} vanished"
+    if capture.vanished_keys:
+        words += f" (last {capture.vanished_keys[-1]})"
+    words += f", {capture.unfit:,} unfit"
+    if capture.unfit_keys:
+        words += f" ({capture.unfit_keys[-1]})"
+    return words if capture.subscription_alive else f"{words}; no worker is subscribed"
 
 
 def _at_risk(writes: int, keys: int, oldest_s: float) -> str:

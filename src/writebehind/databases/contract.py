@@ -26,6 +26,7 @@ LEDGER_TABLES = (
     "writebehind_batches",
     "writebehind_closed",
     "writebehind_marks",
+    "writebehind_captured",
     "writebehind_dead_letters",
     "writebehind_incidents",
 )
@@ -234,6 +235,18 @@ class Transaction(Protocol):
 
     def read_mark(self, row: LedgerRow, producer: str, incarnation: str) -> int:
         """The mark of one lane; 0 where the ledger has none."""
+        ...
+
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:
+        """What each of an application's own keys was worth when it was captured last; a key without one is absent."""
+        ...
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        """Up to ``limit`` keys that come after a text, in their order, with what they were worth."""
+        ...
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
+        """Store what keys are worth as they have been captured; 0 is the same as none."""
         ...
 
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:

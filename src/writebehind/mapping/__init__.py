@@ -5,6 +5,8 @@ table (``TableShape`` in, a bound mapping out). There is a module for each kind,
 """
 
 from writebehind.mapping.bound import KINDS, BoundMapping, Kind
+from writebehind.mapping.capture import BoundCapture, CaptureMapping, CapturePattern, bind_capture
+from writebehind.mapping.capture_declaring import CaptureKind, DeclaredCapture, declare_capture
 from writebehind.mapping.counters import MISSING_POLICIES, BoundCounter, CounterMapping, Missing, bind_counter
 from writebehind.mapping.events import BoundEvents, EventMapping, WhenFull, bind_events
 from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
@@ -17,13 +19,18 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "MISSING_POLICIES",
     "Best",
+    "BoundCapture",
     "BoundCounter",
     "BoundEvents",
     "BoundLeaderboard",
     "BoundMapping",
     "BoundRecords",
+    "CaptureKind",
+    "CaptureMapping",
+    "CapturePattern",
     "ColumnShape",
     "CounterMapping",
+    "DeclaredCapture",
     "EventMapping",
     "Keep",
     "Kind",
@@ -32,9 +39,11 @@ __all__ = [
     "RecordMapping",
     "TableShape",
     "WhenFull",
+    "bind_capture",
     "bind_counter",
     "bind_events",
     "bind_leaderboard",
     "bind_records",
+    "declare_capture",
     "partition_tag",
 ]

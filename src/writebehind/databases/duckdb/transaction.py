@@ -107,6 +107,15 @@ class DuckdbTransaction:
         found = self._row("read_mark", "reading a mark", row, facts)
         return int(found[0]) if found else 0
 
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:  # noqa: ARG002
+        events_alone()
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:  # noqa: ARG002
+        events_alone()
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:  # noqa: ARG002
+        events_alone()
+
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:
         return any(self._row("is_fence_applied", "reading the ledger", row, {"fence": fence}) for fence in fences)
 
