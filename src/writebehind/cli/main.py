@@ -7,7 +7,7 @@ import click
 from writebehind.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
-    "demo": LazyCommand("writebehind.demo", "demo", "Show 10,000 likes a second reach a real PostgreSQL."),
+    "demo": LazyCommand("writebehind.demo", "demo", "Show 10,000 likes a second, and games, reach real databases."),
     "ingest": LazyCommand("writebehind.cli.ingest", "ingest", "Count a log file or a stream into a database."),
     "init": LazyCommand("writebehind.cli.init", "init", "Create the ledger in a database, or print its SQL."),
     "worker": LazyCommand("writebehind.cli.worker", "worker", "Flush until stopped, then drain."),
