@@ -81,6 +81,21 @@ def test_bad_events_become_dead_letters_and_hold_no_good_one_back(
     ]
 
 
+def test_events_that_refuse_each_other_are_told_apart(valkey: TemporaryValkey, videos, warehouse: Warehouse) -> None:
+    """Each is good by itself; together only the first of them is."""
+    warehouse.run("CREATE TABLE visits (id BIGINT UNIQUE)")
+    wb = WriteBehind(cache=valkey.url, database=videos.url)
+    visits = wb.events("visits", database=warehouse.url)
+    wb.init()
+    with wb:
+        visits.extend({"id": number} for number in (1, 2, 3, 2, 4, 1))
+        report = wb.flush(timeout=30)
+    assert (report.rows, report.dead_letters) == (4, 2)
+    assert warehouse.run("SELECT id FROM visits") == [(1,), (2,), (3,), (4,)]
+    letters = warehouse.run("SELECT value FROM writebehind_dead_letters ORDER BY id")
+    assert letters == [('{"id":"2"}',), ('{"id":"1"}',)]
+
+
 def test_two_processes_take_turns_with_the_file(valkey: TemporaryValkey, videos, warehouse: Warehouse) -> None:
     """The application and a worker that both have the mapping: each opens the file for a flush, and closes it."""
     first = WriteBehind(cache=valkey.url, database=videos.url)
