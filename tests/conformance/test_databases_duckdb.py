@@ -17,7 +17,7 @@ import pytest
 from writebehind.databases import open_database
 from writebehind.databases.contract import EventRows
 from writebehind.errors import ConfigurationError, DatabaseRefused, DatabaseUnavailable, MappingError, RowRefused
-from writebehind.mapping import BoundEvents, EventMapping
+from writebehind.mapping import BoundEvents, EventMapping, NewColumn, counter_columns
 
 EVERY_TYPE = """
 CREATE TABLE everything (
@@ -153,9 +153,26 @@ def test_a_table_in_another_schema_and_with_an_odd_name(warehouse: Any) -> None:
         warehouse.database.table_shape("seen")
 
 
+def test_a_table_that_is_made_holds_what_was_asked_for(warehouse: Any) -> None:
+    columns = [
+        NewColumn("id", "text", is_required=True),
+        NewColumn('od"d %s', "integer", default=-7),
+        NewColumn("at", "timestamp_tz"),
+    ]
+    for _ in range(2):  # once more changes nothing
+        warehouse.database.create_table("made", columns)
+    shape = warehouse.database.table_shape("made")
+    assert [(column.name, column.value_type.kind) for column in shape.columns.values()] == [
+        (column.name, column.kind) for column in columns
+    ]
+    assert [column.value_type.is_required for column in shape.columns.values()] == [True, False, False]
+    warehouse.sql("INSERT INTO made (id) VALUES ('a')")
+    assert warehouse.sql("SELECT * FROM made") == [("a", -7, None)]
+
+
 def test_it_serves_event_logs_alone(warehouse: Any) -> None:
     with pytest.raises(DatabaseRefused, match="event logs alone"):
-        warehouse.database.create_counter_table("pages", ["path"], ["hits"])
+        warehouse.database.create_table("pages", counter_columns(["path"], ["hits"]), ["path"])
     assert warehouse.database.kinds == {"event"}
     assert not warehouse.database.has_savepoints
 

@@ -7,3 +7,6 @@ INSERT INTO {table} ({columns}) SELECT {values} FROM given;
 -- name: append_defaults
 -- For events without any column.
 INSERT INTO {table} DEFAULT VALUES;
+
+-- name: create_table
+CREATE TABLE IF NOT EXISTS {table} ({definitions});
