@@ -101,7 +101,7 @@ def test_events_without_any_column_are_rows_of_defaults(warehouse: Any) -> None:
 
 @pytest.mark.parametrize(
     ("event", "sqlstate"),
-    [({"n": "0"}, "23000"), ({"n": "zz"}, "22000"), ({"n": None}, "23000"), ({"n": "1"}, "23000")],
+    [({"n": "0"}, "23514"), ({"n": "zz"}, "22000"), ({"n": None}, "23502"), ({"n": "1"}, "23505")],
 )
 def test_a_refused_row_spoils_the_transaction_and_a_trial_finds_it(
     warehouse: Any, event: dict[str, str | None], sqlstate: str

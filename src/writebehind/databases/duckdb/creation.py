@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import duckdb
+
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.duckdb.shape import quote, quote_table
 from writebehind.mapping import NewColumn, NewKind
@@ -12,10 +14,10 @@ _SQL = load_blocks(__package__, "events.sql")
 _TYPES: dict[NewKind, str] = {"text": "VARCHAR", "integer": "BIGINT", "timestamp_tz": "TIMESTAMPTZ"}
 
 
-def create_table_statement(table: str, columns: Sequence[NewColumn]) -> str:
+def create_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[NewColumn]) -> None:
     """The block ``create_table``."""
     definitions = ", ".join(map(_definition, columns))
-    return _SQL["create_table"].format(table=quote_table(table), definitions=definitions)
+    connection.execute(_SQL["create_table"].format(table=quote_table(connection, table), definitions=definitions))
 
 
 def _definition(column: NewColumn) -> str:

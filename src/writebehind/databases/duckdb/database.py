@@ -19,7 +19,7 @@ from writebehind.databases.contract import (
     Transaction,
 )
 from writebehind.databases.duckdb.connections import Connections, rows_of
-from writebehind.databases.duckdb.creation import create_table_statement
+from writebehind.databases.duckdb.creation import create_table
 from writebehind.databases.duckdb.errors import translated
 from writebehind.databases.duckdb.events import append_events
 from writebehind.databases.duckdb.shape import read_shape
@@ -55,9 +55,8 @@ class DuckdbDatabase:
     def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
         if key:
             events_alone()
-        statement = create_table_statement(table, columns)
         with self._connections.use(transaction=True) as connection, translated(f"creating the table {table!r}"):
-            connection.execute(statement)
+            create_table(connection, table, columns)
 
     def ledger_sql(self) -> str:
         return resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
@@ -138,7 +137,9 @@ class DuckdbDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._connections.use(transaction=True) as connection:
-            yield DuckdbTransaction(connection)
+            transaction = DuckdbTransaction(connection)
+            yield transaction
+            transaction.refuse_if_spoiled()
 
     def ping(self) -> None:
         with self._connections.use() as connection, translated("asking for an answer"):
