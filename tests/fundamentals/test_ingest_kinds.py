@@ -281,6 +281,20 @@ def test_columns_that_are_not_there_are_named_before_a_line_is_read(sqlite_place
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--create",)])
+def test_a_warehouse_that_is_to_count_is_refused(sqlite_place: Place, more: tuple[str, ...]) -> None:
+    with closing(duckdb.connect(str(sqlite_place.folder / "w.duckdb"))) as warehouse:
+        warehouse.execute("CREATE TABLE pages (path VARCHAR PRIMARY KEY, hits BIGINT)")
+    done = sqlite_place.run(
+        *("ingest", str(SAMPLE), "--format", "combined", "--counter", "pages.hits=path"),
+        *("--database-of", "pages=duckdb:///w.duckdb", *more),
+    )
+    assert done.returncode in (1, 2)
+    assert "event" in done.stderr
+    assert "Give the mapping another database" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def is_prefix(tables: Tables, requests: Sequence[Request]) -> dict[str, int]:
     """How many requests each table has, where it has what the first so many make, exactly; else an AssertionError."""
     counted, sent = sum(tables.hits.values()), sum(tables.traffic.values())
