@@ -16,7 +16,7 @@ import pytest
 from writebehind.databases import open_database
 from writebehind.databases.contract import EventRows
 from writebehind.errors import ConfigurationError, DatabaseRefused, DatabaseUnavailable, MappingError, RowRefused
-from writebehind.mapping import BoundEvents, EventMapping
+from writebehind.mapping import BoundEvents, EventMapping, NewColumn, counter_columns
 
 EVERY_TYPE = """
 CREATE TABLE everything (
@@ -241,9 +241,26 @@ def test_a_schema_and_tables_with_the_names_of_others(warehouse: Any, tmp_path: 
     assert shop.sql("SELECT * FROM shop.main.given") == [("/main",)]
 
 
+def test_a_table_that_is_made_holds_what_was_asked_for(warehouse: Any) -> None:
+    columns = [
+        NewColumn("id", "text", is_required=True),
+        NewColumn('od"d %s', "integer", default=-7),
+        NewColumn("at", "timestamp_tz"),
+    ]
+    for _ in range(2):  # once more changes nothing
+        warehouse.database.create_table("made", columns)
+    shape = warehouse.database.table_shape("made")
+    assert [(column.name, column.value_type.kind) for column in shape.columns.values()] == [
+        (column.name, column.kind) for column in columns
+    ]
+    assert [column.value_type.is_required for column in shape.columns.values()] == [True, False, False]
+    warehouse.sql("INSERT INTO made (id) VALUES ('a')")
+    assert warehouse.sql("SELECT * FROM made") == [("a", -7, None)]
+
+
 def test_it_serves_event_logs_alone(warehouse: Any) -> None:
     with pytest.raises(DatabaseRefused, match="event logs alone"):
-        warehouse.database.create_counter_table("pages", ["path"], ["hits"])
+        warehouse.database.create_table("pages", counter_columns(["path"], ["hits"]), ["path"])
     assert warehouse.database.kinds == {"event"}
     assert not warehouse.database.has_savepoints
 

@@ -59,6 +59,11 @@ class AsyncWriteBehind(AwaitingMappings, Captures):
         """Create the ledger's tables in the database, where they are missing."""
         await asyncio.to_thread(self._declarations.init)
 
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return self._declarations.databases
+
     async def ledger_sql(self) -> str:
         """The statements that ``init`` would run, for a person to run."""
         return await asyncio.to_thread(self._declarations.ledger_sql)

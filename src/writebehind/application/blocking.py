@@ -64,6 +64,11 @@ class WriteBehind(BlockingMappings, Captures):
         """Create the ledger's tables in the database, where they are missing."""
         self._declarations.init()
 
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return self._declarations.databases
+
     def ledger_sql(self) -> str:
         """The statements that ``init`` would run, for a person to run."""
         return self._declarations.ledger_sql()

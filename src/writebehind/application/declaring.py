@@ -17,7 +17,7 @@ from writebehind.clock import Clock, SystemClock
 from writebehind.databases import open_database
 from writebehind.databases.urls import redact_url
 from writebehind.errors import ConfigurationError, MappingConflict
-from writebehind.mapping import DeclaredCapture
+from writebehind.mapping import DeclaredCapture, NewColumn, counter_columns
 from writebehind.observe import LogObserver, Observer, observe_all
 from writebehind.settings import Settings
 
@@ -103,6 +103,11 @@ class Declarations:
                 )
         return tuple(mappings.values())
 
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return tuple(redact_url(url) for url in database_urls(self.settings, self.declared))
+
     def init(self) -> None:
         """Create the ledger's tables in every database, where they are missing."""
         for url in database_urls(self.settings, self.declared):
@@ -127,9 +132,16 @@ class Declarations:
 
     def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
         """Create a table for counting, if it does not exist: text keys, 64-bit counts."""
-        database = open_database(database_url(self.settings))
+        self.create_table(table, counter_columns(key, columns), key)
+
+    def create_table(
+        self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = (), *, url: str | None = None
+    ) -> None:
+        """Create a table, if it does not exist, in the common database or the one at ``url``."""
+        database = open_database(url or database_url(self.settings))
         try:
-            prepare_database(self.settings, database)
-            database.create_counter_table(table, key, columns)
+            if url is None:
+                prepare_database(self.settings, database)
+            database.create_table(table, columns, key)
         finally:
             database.close()

@@ -26,6 +26,7 @@ from writebehind.mapping import (
     CounterMapping,
     DeclaredCapture,
     EventMapping,
+    Kind,
     LeaderboardMapping,
     RecordMapping,
     bind_capture,
@@ -34,6 +35,13 @@ from writebehind.settings import Settings
 
 Value: TypeAlias = type[int] | type[float] | type[Decimal]
 AnyMapping: TypeAlias = CounterMapping | LeaderboardMapping | RecordMapping | EventMapping
+
+_KINDS: dict[type[AnyMapping], Kind] = {
+    CounterMapping: "counter",
+    LeaderboardMapping: "leaderboard",
+    RecordMapping: "record",
+    EventMapping: "event",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +167,19 @@ def _while_loading(check: Callable[[], None], timeout_s: float) -> None:
 
 def _bind(database: Database, url: str, declared: Declared) -> BoundMapping:
     mapping = declared.mapping
-    bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
-    if bound.kind not in database.kinds:
+    kind = _KINDS[type(mapping)]
+    if kind not in database.kinds:  # before its table is looked at, which could only say so of each column
         raise ConfigurationError(
-            f"{mapping.name!r} is a {bound.kind}, and the database {redact_url(url)!r} cannot serve those",
+            f"{mapping.name!r} is a {kind}, and the database {redact_url(url)!r} cannot serve those",
             why=f"{database.dialect} serves {', '.join(sorted(database.kinds))} mappings",
             fix="Give the mapping another database.",
         )
+    bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
     if isinstance(bound, BoundCounter):
         _check_value(declared, "decimal" if bound.amounts.scale else "integer", "counter")
     elif isinstance(bound, BoundLeaderboard):
-        kind = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
-        _check_value(declared, kind, "leaderboard")
+        scores = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
+        _check_value(declared, scores, "leaderboard")
     return bound
 
 

@@ -16,7 +16,15 @@ from writebehind.chain import Link, Standing
 from writebehind.changes import RecordChange, ScoreChange
 from writebehind.columns import Text
 from writebehind.errors import RowRefused
-from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import (
+    BoundCounter,
+    BoundEvents,
+    BoundLeaderboard,
+    BoundRecords,
+    Kind,
+    NewColumn,
+    TableShape,
+)
 from writebehind.scores import Units
 from writebehind.values import Row
 
@@ -294,8 +302,8 @@ class Database(Protocol):
         """
         ...
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
-        """Create a table for counting: TEXT key columns as its primary key, 64-bit counts, default 0."""
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        """Create a table, if there is none of that name; ``key`` are the columns of its primary key, if it has one."""
         ...
 
     def ledger_sql(self) -> str:

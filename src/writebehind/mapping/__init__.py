@@ -12,7 +12,7 @@ from writebehind.mapping.events import BoundEvents, EventMapping, WhenFull, bind
 from writebehind.mapping.leaderboards import Best, BoundLeaderboard, Keep, LeaderboardMapping, bind_leaderboard
 from writebehind.mapping.naming import MAX_NAME_LENGTH, partition_tag
 from writebehind.mapping.records import BoundRecords, RecordMapping, bind_records
-from writebehind.mapping.shape import ColumnShape, TableShape
+from writebehind.mapping.shape import ColumnShape, NewColumn, NewKind, TableShape, counter_columns
 
 __all__ = [
     "KINDS",
@@ -36,6 +36,8 @@ __all__ = [
     "Kind",
     "LeaderboardMapping",
     "Missing",
+    "NewColumn",
+    "NewKind",
     "RecordMapping",
     "TableShape",
     "WhenFull",
@@ -44,6 +46,7 @@ __all__ = [
     "bind_events",
     "bind_leaderboard",
     "bind_records",
+    "counter_columns",
     "declare_capture",
     "partition_tag",
 ]

@@ -19,13 +19,14 @@ from writebehind.databases.contract import (
     Transaction,
 )
 from writebehind.databases.duckdb.connections import Connections, rows_of
+from writebehind.databases.duckdb.creation import create_table
 from writebehind.databases.duckdb.errors import translated
 from writebehind.databases.duckdb.events import append_events
 from writebehind.databases.duckdb.shape import read_shape
 from writebehind.databases.duckdb.transaction import DuckdbTransaction, events_alone, name_facts, read_rows
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
 from writebehind.errors import RowRefused
-from writebehind.mapping import BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import BoundCounter, BoundLeaderboard, BoundRecords, Kind, NewColumn, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -51,8 +52,11 @@ class DuckdbDatabase:
         with self._connections.use() as connection, translated(f"looking at the table {table!r}"):
             return read_shape(connection, table)
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:  # noqa: ARG002
-        events_alone()
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        if key:
+            events_alone()
+        with self._connections.use(transaction=True) as connection, translated(f"creating the table {table!r}"):
+            create_table(connection, table, columns)
 
     def ledger_sql(self) -> str:
         return resources.files(__package__).joinpath("schema.sql").read_text("utf-8")

@@ -9,6 +9,9 @@ INSERT INTO {table} ({columns}) SELECT {values} FROM given;
 -- For events without any column.
 INSERT INTO {table} DEFAULT VALUES;
 
+-- name: create_table
+CREATE TABLE IF NOT EXISTS {table} ({definitions});
+
 -- name: value
 -- What one text becomes. A text that the cast refuses is refused; the others below have casts that would change
 -- some texts rather than refuse them.
