@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from writebehind import ColumnRefused, WriteBehind
+from writebehind import ConfigurationError, WriteBehind
 from writebehind.testing.valkey import TemporaryValkey
 
 
@@ -46,5 +46,5 @@ def test_what_is_not_an_event_log_is_refused(valkey: TemporaryValkey, file: Path
     wb = WriteBehind(cache=valkey.url, database=f"duckdb:///{file}")
     wb.counter("pages.hits")
     wb.init()
-    with pytest.raises(ColumnRefused, match="DuckDB serves event logs alone"):
+    with pytest.raises(ConfigurationError, match="duckdb serves event mappings"):
         wb.open()
