@@ -2,7 +2,8 @@
 all writing functions share; merge_records.lua for the changes.
 
 KEYS  5... the cached record's key of each entry, in the order of the entries
-ARGV  7 the version column, '' where the order of acceptance decides; 8 its kind: integer or text ('' without one)
+ARGV  7 the version column, '' where the order of acceptance decides; 8 how versions compare: integer or text, ''
+        without one
       9... field, change of each entry
 
 A cached record, a hash of column to text without its NULLs, gets the same change; a deletion removes it.
