@@ -1,7 +1,7 @@
 """A client in "another language": sockets, JSON and SQL, and nothing of writebehind's.
 
-Written from docs/functions.md and docs/protocol.md alone, and short enough to be translated. ``foreign_program.py`` uses
-it: that has the four kinds.
+Written from docs/functions.md and docs/protocol.md alone, and short enough to be translated. ``foreign_program.py``
+uses it: that has the four kinds.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class OldLane:
 class Lane:
     """One partition's ordered groups.
 
-    ``more(lane, group)``: the keys and arguments that the kind's function takes. ``rules``, where the order matters: two
-    changes as one, and what is to be written again of a change when another was written since.
+    ``more(lane, group)``: the keys and arguments that the kind's function takes. ``rules``, where the order matters:
+    two changes as one, and what is to be written again of a change when another was written since.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class Lane:
             return int(found[0][0]) if found else 0
 
     def is_done(self) -> bool:
-        """Whether the database has everything; asks it to be flushed, and finds out whether the cache was rolled back."""
+        """Whether the database has everything. Asks for a flush, and finds out whether the cache was rolled back."""
         try:
             self._fcall("wb1_ask_for_flush", [self.key("header")])
             status, *rest = self._fcall("wb1_confirmed", [self.key("header"), self.key("lanes")], PRODUCER)

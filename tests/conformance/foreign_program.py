@@ -161,7 +161,7 @@ class Program:
 
     def expected(self) -> dict[str, Any]:
         """What the tables must hold, once the database has everything."""
-        while not all([lane.is_done() for lane in self._lanes]):
+        while not all(lane.is_done() for lane in self._lanes):
             time.sleep(0.02)
         return {
             "likes": {int(video): likes for video, likes in self._likes.items()},
