@@ -16,7 +16,6 @@ from writebehind import WriteBehind
 from writebehind.testing.postgresql import TemporaryPostgres
 from writebehind.testing.valkey import TemporaryValkey
 
-
 SYSTEM = Path(__file__).parent / "system"
 
 
