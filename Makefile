@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' --group test --group lint
 	@touch $@
 
-demo: $(INSTALLED) ## 30 seconds of likes on a viral video, with an audit at the end (ARGS=--quick: 10 seconds)
+demo: $(INSTALLED) ## 30 seconds of likes on a viral video, 5 of games, and an audit at the end (ARGS=--quick: 10 seconds)
 	@$(BIN)/writebehind demo $(ARGS)
 
 test: $(INSTALLED) ## all tests; their servers come from wheels

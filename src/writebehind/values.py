@@ -112,7 +112,7 @@ def _canonical(part: object, column: KeyColumn, mapping: str) -> str:
             except ValueError:
                 pass  # falls through to the refusal below, which names the key and the column
     elif isinstance(part, str):
-        if "\x00" in part or any("\ud800" <= character <= "\udfff" for character in part):
+        if "\x00" in part or (not part.isascii() and any("\ud800" <= character <= "\udfff" for character in part)):
             raise KeyRefused(
                 f"the key {part!r} of {mapping!r} cannot be stored in the column {column.name!r}",
                 why="it has a NUL character or half of a surrogate pair",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -32,6 +33,9 @@ class Bench:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 cursor = connection.execute(statement, parameters or None)
                 return cursor.fetchall() if cursor.description else []
+        if self.dialect == "duckdb":
+            with duckdb.connect(self.url.removeprefix("duckdb:///")) as warehouse:
+                return warehouse.execute(statement.replace("%s", "?"), list(parameters)).fetchall()
         connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
         try:
             return connection.execute(statement.replace("%s", "?"), parameters).fetchall()
@@ -95,10 +99,27 @@ def sqlite(tmp_path: Path) -> Iterator[Bench]:
     bench.database.close()
 
 
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Bench]:
+    """A fresh DuckDB file, for what only DuckDB has."""
+    bench = Bench(f"duckdb:///{tmp_path / 'test.duckdb'}", "duckdb")
+    yield bench
+    bench.database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     """A fresh database of each kind, without a ledger."""
     name = "postgres" if request.param == "postgresql" else "sqlite"
+    found = request.getfixturevalue(name)
+    assert isinstance(found, Bench)
+    return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "duckdb"])
+def event_bench(request: pytest.FixtureRequest) -> Bench:
+    """A fresh database of each kind, those that serve event logs alone too, without a ledger."""
+    name = {"postgresql": "postgres", "duckdb": "warehouse"}.get(request.param, request.param)
     found = request.getfixturevalue(name)
     assert isinstance(found, Bench)
     return found

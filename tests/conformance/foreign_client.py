@@ -133,7 +133,8 @@ class Lane:
         """The incarnation to write in; entering it again changes nothing, so a lost answer is no trouble."""
         while True:
             batch, fence = secrets.token_hex(16), secrets.token_hex(16)
-            names = ("header", "open", "open:lanes", "lanes", "queue", f"batch:{batch}", f"batch:{batch}:lanes")
+            names = ["header", "open", "open:lanes", "lanes", "queue", f"batch:{batch}", f"batch:{batch}:lanes"]
+            names += [f"batch:{batch}:captured", "open:captured"]
             try:
                 reply = self._fcall(
                     "wb1_enter", [self.key(n) for n in names], self._layout, batch, fence, leave, TTL_MS

@@ -18,6 +18,12 @@ from writebehind.errors import DatabaseRefused, LedgerMissing, MappingConflict
 NAME = PartitionName("app", "videos.likes", 0)
 
 
+@pytest.fixture
+def bench(event_bench: Any) -> Any:
+    """The ledger is the same in all databases."""
+    return event_bench
+
+
 def test_without_a_ledger_the_error_says_how_to_make_one(bench: Any) -> None:
     for call in (
         lambda: bench.declared(),
@@ -198,64 +204,6 @@ def test_transactions_on_one_partition_wait_for_each_other(bench: Any, database:
             assert head_seen == []
         following.result()
     assert head_seen == [link.identity]
-
-
-def test_a_hundred_flushes_from_eight_threads_are_all_counted(bench: Any, database: Any) -> None:
-    bench.sql("INSERT INTO videos (id, likes) VALUES (1, 0), (2, 0)")
-    likes = bench.bind("videos.likes")
-    [row] = bench.declared()
-
-    def flush(number: int) -> int:
-        with database.transaction() as transaction:
-            [locked] = transaction.lock_partitions([row.name])
-            transaction.add_to_counters(bench.rows_of(likes, (1, number), (2, 1)))
-            return transaction.move_head(locked, bench.link(locked.head), 2)
-
-    with ThreadPoolExecutor(8) as threads:
-        numbers = list(threads.map(flush, range(100)))
-    assert sorted(numbers) == list(range(1, 101))
-    assert bench.sql("SELECT likes FROM videos ORDER BY id") == [(4950,), (100,)]
-
-
-def test_a_read_is_one_moment_while_others_commit(bench: Any, database: Any) -> None:
-    bench.sql("INSERT INTO videos (id, likes) VALUES (1, 0), (2, 0)")
-    likes = bench.bind("videos.likes")
-    [row] = bench.declared()
-    links = [bench.link() for _ in range(50)]
-
-    def flush_all() -> None:
-        for link in links:
-            with database.transaction() as transaction:
-                [locked] = transaction.lock_partitions([row.name])
-                transaction.add_to_counters(bench.rows_of(likes, (1, 1), (2, 1)))
-                transaction.move_head(locked, link, 2)
-
-    value_of_head = {ROOT: 0} | {link.identity: number for number, link in enumerate(links, 1)}
-    with ThreadPoolExecutor(1) as threads:
-        flushing = threads.submit(flush_all)
-        while True:
-            is_last = flushing.done()
-            read = database.read_counter(row.name, likes, [(1,), (2,), (3,)], links[20].identity)
-            value = value_of_head[read.head]
-            assert dict(read.values) == {(1,): value, (2,): value}
-            assert read.front_is_applied == (value >= 21)
-            if is_last:
-                break
-        flushing.result()
-    assert value == 50
-
-
-def test_reading_what_was_never_declared_or_no_keys_at_all(bench: Any, database: Any) -> None:
-    bench.sql("INSERT INTO videos (id, likes) VALUES (1, 7), (2, NULL)")
-    likes = bench.bind("videos.likes")
-
-    undeclared = database.read_counter(NAME, likes, [(1,), (2,)], "front")
-    bench.declared()
-    nothing = database.read_counter(NAME, likes, [], None)
-
-    assert (undeclared.head, undeclared.front_is_applied) == (ROOT, False)
-    assert dict(undeclared.values) == {(1,): 7, (2,): 0}
-    assert (nothing.head, nothing.front_is_applied, dict(nothing.values)) == (ROOT, False, {})
 
 
 def test_dead_letters_are_kept_with_their_cause(bench: Any, database: Any) -> None:

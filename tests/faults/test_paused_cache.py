@@ -30,16 +30,14 @@ def incarnation(own_valkey: TemporaryValkey, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def group(incarnation: str) -> Call[WriteReply]:
-    return calls.write(
+    head = calls.GroupHead(
+        layout="1", incarnation=incarnation, producer="p1", sequence=1, writes=1, max_pending_fields=0
+    )
+    return calls.write_amounts(
         KEYS,
+        head,
         [b"videos:" + name for name in LARGE],
         [part for name in LARGE for part in (name, 1)],
-        layout="1",
-        incarnation=incarnation,
-        producer="p1",
-        sequence=1,
-        writes=1,
-        max_pending_fields=0,
         want_totals=False,
     )
 

@@ -16,6 +16,7 @@ from functools import partial
 
 from writebehind.cache import calls
 from writebehind.cache.calls import Argument, Call
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.cache.link import Link as CacheLink
 from writebehind.cache.link import Links
 from writebehind.chain import Link, new_identity
@@ -219,6 +220,7 @@ class BoardBuilder(Gathering[BuildGroup]):
         if len(found) != link.size:
             return None
         changes = {}
+        found.pop(MARK_FIELD, None)
         for field, text in found.items():
             try:
                 board, member = self._leaderboard.split(field)

@@ -104,14 +104,15 @@ class Lane:
     # Joining
 
     def join(
-        self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False
+        self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False, anyway: bool = False
     ) -> tuple[WriteGroup, int]:
         """Put one write into the group that waits; returns the group and the write's place in it.
 
+        ``anyway``: it belongs to writes that have joined other lanes already, and joins even where the ring is full.
         :raises BufferFull: the ring is full and the policy is to refuse.
         """
         with self._lock:
-            if self.ring.refuses:
+            if self.ring.refuses and not anyway:
                 raise self.ring.full_error()
             group = self._totals if want_total else self._plain
             if group is None or not group.accepts(field, change):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from writebehind.cache.keys import PartitionKeys
+from writebehind.cache.keys import MARK_FIELD, PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import LedgerRow, PartitionName
 from writebehind.errors import KeyRefused
@@ -38,10 +38,31 @@ class Task:
     def value_keys(self, fields: Iterable[bytes]) -> tuple[bytes, ...]:
         """The cached values that changes of these fields change; none of what is no field of this mapping."""
         keys: dict[bytes, None] = {}
-        for field in () if self.is_event_log else fields:
-            with suppress(KeyRefused):
-                keys[self.mapping.value_key(field)] = None
+        for each in () if self.is_event_log else fields:
+            if each != MARK_FIELD:
+                with suppress(KeyRefused):
+                    keys[self.mapping.value_key(each)] = None
         return tuple(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedPart:
+    """What a batch has captured of one key; see ``lua/capture.lua``.
+
+    ``start``: what had been captured of the key before, None where it does not matter; ``value``: what has been
+    captured with this batch; ``amount``: the captured part of the field's amount.
+    """
+
+    key: str
+    start: int | None
+    value: int
+    amount: int
+
+    @classmethod
+    def parse(cls, text: bytes) -> CapturedPart:
+        """Read what the cache's functions wrote."""
+        start, value, amount, key = text.split(b" ", 3)
+        return cls(key.decode(), None if start == b"=" else int(start), int(value), int(amount))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,8 @@ class Content:
     changes: Mapping[bytes, bytes]
     events: Sequence[tuple[int, bytes]]
     marks: Mapping[str, int]
+    captured: Mapping[bytes, CapturedPart] = field(default_factory=dict)
+    """By field: which part of its amount was captured from a key of the application's own."""
 
     def __len__(self) -> int:
         return len(self.changes) or len(self.events)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.chain import Verdict, judge
 from writebehind.databases.contract import Database, DeadLetter, LedgerRow, PartitionName, Transaction
+from writebehind.flush.capturing import settle_captured
 from writebehind.flush.kinds import IGNORED, OPERATIONS, Outcome, Unwritten, readable, write_batches
 from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
 from writebehind.observe import (
@@ -44,7 +46,10 @@ def apply_batches(
             case Verdict.LOOK_AGAIN:
                 continue
             case Verdict.APPLY:
+                batch, changed = settle_captured(transaction, row, batch)
                 apply.append(batch)
+                if changed:
+                    forget[name] = tuple(batch.task.mapping.value_key(field) for field in changed)
             case Verdict.APPLY_FENCE:
                 commits[name] = transaction.move_head(row, link, 0)
                 observe(HeadMoved(batch.task.label, link.identity))
@@ -169,5 +174,9 @@ def _quarantine(transaction: Transaction, row: LedgerRow, batch: Batch) -> int:
 
 def _contents(batch: Batch) -> list[tuple[str, str]]:
     """Key and value of everything in a batch, as dead letters show them."""
-    changes = [(readable(field), readable(value)) for field, value in sorted(batch.content.changes.items())]
+    changes = [
+        (readable(field), readable(value))
+        for field, value in sorted(batch.content.changes.items())
+        if field != MARK_FIELD
+    ]
     return changes or [(str(position), readable(text)) for position, text in batch.content.events]

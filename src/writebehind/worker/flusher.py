@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from writebehind.cache import calls
 from writebehind.cache.link import Link, Links
 from writebehind.clock import Clock
-from writebehind.errors import FlushTimeout, WriteBehindError
+from writebehind.errors import CacheUnavailable, FlushTimeout, WriteBehindError
 from writebehind.flush.engine import Engine
 from writebehind.flush.task import FlushReport, Task
 from writebehind.worker.leases import Leases
@@ -28,6 +29,8 @@ class Flusher:
         self._clock = clock
         self._lock = threading.Lock()
         self._nothing = threading.Event()
+        self.keeps_leases = False
+        """Set by a worker, which flushes again soon; who flushes once gives the leases back for others to flush."""
 
     @property
     def table(self) -> str:
@@ -56,6 +59,13 @@ class Flusher:
         :raises FlushTimeout: the deadline (of the clock's ``monotonic``) passed first; says why.
         :raises WriteBehindError: what a retry does not mend, at once.
         """
+        try:
+            self._flush_all(deadline, report)
+        finally:
+            if not self.keeps_leases:
+                self.release()
+
+    def _flush_all(self, deadline: float, report: FlushReport) -> None:
         wanted: dict[Task, set[str]] | None = None
         while True:
             why = "its database is slow, or another worker is flushing it"
@@ -115,6 +125,6 @@ class Flusher:
         return now
 
     def release(self) -> None:
-        """Give the leases back."""
-        with self._lock, self._cache.borrow() as cache:
+        """Give the leases back; where the cache cannot be asked now, they end by themselves."""
+        with self._lock, self._cache.borrow() as cache, suppress(CacheUnavailable):
             self._leases.release(cache, self.tasks)

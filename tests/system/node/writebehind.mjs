@@ -33,7 +33,10 @@ export class Partition {
 
   async enter(leave = "") {
     const batch = identity();
-    const keys = this.keys("header", "open", "open:lanes", "lanes", "queue", `batch:${batch}`, `batch:${batch}:lanes`);
+    const keys = this.keys(
+      "header", "open", "open:lanes", "lanes", "queue",
+      `batch:${batch}`, `batch:${batch}:lanes`, `batch:${batch}:captured`, "open:captured",
+    );
     const [status, incarnation] = await this.call(
       "wb1_enter", keys, this.layout, batch, identity(), leave, CACHED_VALUE_TTL_MS,
     );

@@ -65,8 +65,7 @@ end
 --[[ wb1_begin_board: begin to build a board. What is open is sealed, so that from now on all that is not in the
 building set by itself lies in sealed batches, which do not change.
 
-KEYS  1 header, 2 open batch, 3 lanes of the open batch, 4 queue, 5 the sealed batch's key, 6 its lanes' key,
-      7 the set in which the board is built
+KEYS  1 to 8 as those of wb1_seal, 9 the set in which the board is built
 ARGV  1 layout, 2 the new batch's identity, 3 the token, 4 for how many milliseconds the building may be silent
 
 Reply: OK, last, generation, entry...    as wb1_pending answers them
@@ -74,7 +73,7 @@ Reply: OK, last, generation, entry...    as wb1_pending answers them
        NEW; LAYOUT, layout
 --]]
 local function begin_board(keys, args)
-  local header, open, queue, building = keys[1], keys[2], keys[4], keys[7]
+  local header, open, queue, building = keys[1], keys[2], keys[4], keys[9]
   local replid, incarnation, layout, last, birth, first_write, writes, generation = unpack(redis.call('HMGET', header,
     'replid', 'incarnation', 'layout', 'last', 'birth', 'first_write_ms', 'writes', 'generation'))
   if replid ~= current_replid() then

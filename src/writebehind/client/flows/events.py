@@ -10,6 +10,7 @@ from writebehind.client.delivery import Delivery
 from writebehind.client.event_groups import NO_FIELD
 from writebehind.client.flows.base import Intent, Write, WriteFlows
 from writebehind.client.flushing import FlushDesk
+from writebehind.columns import ColumnType
 from writebehind.databases.contract import Database, DeadLetter
 from writebehind.errors import ValueRefused
 from writebehind.mapping import BoundEvents
@@ -33,6 +34,11 @@ class EventFlows(WriteFlows):
         self._log = log
         # One process appends to one partition, so that its events stay in its order.
         self._own_delivery = random.choice(self._deliveries)  # noqa: S311
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """The columns that can be written."""
+        return self._log.columns
 
     def appending(self, event: Mapping[str, object], together: str | None = None) -> Intent:
         """One event, checked. ``together`` keeps events in one partition, and so in order, across processes."""

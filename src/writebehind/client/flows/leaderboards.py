@@ -19,6 +19,7 @@ from writebehind.databases.contract import Database
 from writebehind.errors import ConfigurationError, KeyRefused
 from writebehind.mapping import BoundLeaderboard
 from writebehind.observe import Observer
+from writebehind.scores import Scores
 from writebehind.values import Key, KeyPart, key_part
 
 ScoreType = TypeVar("ScoreType", int, float, Decimal)
@@ -51,6 +52,11 @@ class LeaderboardFlows(WriteFlows, Generic[ScoreType]):
         super().__init__(leaderboard, deliveries, database, flush_desk, observe)
         self._leaderboard = leaderboard
         self._builders = {delivery: BoardBuilders(cache, database, delivery, leaderboard) for delivery in deliveries}
+
+    @property
+    def scores(self) -> Scores:
+        """What its column holds."""
+        return self._leaderboard.scores
 
     # Writing
 

@@ -90,19 +90,33 @@ def write(database: Database, transaction: Transaction, batches: Sequence[Batch]
     return outcome
 
 
-def _good_ones(database: Database, events: _Events, outcome: Outcome) -> list[int]:
-    """The events that can be appended together, found by trials that are rolled back."""
+def _good_ones(database: Database, events: _Events, outcome: Outcome) -> Sequence[int]:
+    """The events that can be appended together, found by trials that are rolled back.
+
+    Each part is tried by itself, which is quick; where the good ones refuse each other all the same (two with one
+    unique value), each part is tried together with what was found to be good before it.
+    """
+    good, bad = _tried(database, events, outcome, cumulative=False)
+    outcome.statements += 1
+    if database.try_events(events.rows(good)) is not None:
+        good, bad = _tried(database, events, outcome, cumulative=True)
+    outcome.unwritten += [events.unwritten(index, error) for index, error in sorted(bad.items())]
+    return good
+
+
+def _tried(
+    database: Database, events: _Events, outcome: Outcome, *, cumulative: bool
+) -> tuple[list[int], dict[int, RowRefused]]:
+    """The good events in their order, and the bad ones with their errors."""
     good: list[int] = []
+    bad: dict[int, RowRefused] = {}
 
     def attempt(indices: Sequence[int]) -> RowRefused | None:
         outcome.statements += 1
-        together = sorted([*good, *indices])  # with those before them: two events may be good only one by one
-        error = database.try_events(events.rows(together))
+        error = database.try_events(events.rows(sorted([*good, *indices]) if cumulative else indices))
         if error is None:
             good.extend(indices)
         return error
 
-    write_all_but_bad(
-        len(events.entries), attempt, lambda index, error: outcome.unwritten.append(events.unwritten(index, error))
-    )
-    return sorted(good)
+    write_all_but_bad(len(events.entries), attempt, bad.__setitem__)
+    return sorted(good), bad

@@ -1,0 +1,1 @@
+"""DuckDB, a warehouse in one file, for event logs."""
