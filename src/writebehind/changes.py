@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
-from writebehind.scores import Scores
+from writebehind.scores import HIGHEST_EXACT, Scores
 
 RecordOperation = Literal["upsert", "renew", "delete"]
 ScoreOperation = Literal["merge", "set", "delete"]
@@ -166,9 +166,10 @@ class ScoreRules:
         """
         if text == b"x":
             return ScoreChange("delete")
-        if text[:1] == b"=":
-            return ScoreChange("set", self.scores.from_text(text[1:]))
-        return ScoreChange("merge", self.scores.from_text(text))
+        units = self.scores.from_text(text.removeprefix(b"="))
+        if abs(units) > HIGHEST_EXACT and not self.scores.is_float:
+            raise ValueError(f"the score {units} is beyond what a sorted set holds exactly")
+        return ScoreChange("set" if text[:1] == b"=" else "merge", units)
 
 
 @dataclass(frozen=True, slots=True)

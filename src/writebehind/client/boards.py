@@ -222,9 +222,12 @@ class BoardBuilder(Gathering[BuildGroup]):
         changes = {}
         found.pop(MARK_FIELD, None)
         for field, text in found.items():
-            board, member = self._leaderboard.split(field)
-            if board == self.board:
-                changes[member.decode()] = self._rules.decode(text)
+            try:
+                board, member = self._leaderboard.split(field)
+                if board == self.board:
+                    changes[member.decode()] = self._rules.decode(text)
+            except ValueError:
+                continue  # written by another program, and no score: it becomes a dead letter
         return changes
 
     def _scores(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from writebehind.cache.keys import MARK_FIELD, PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import LedgerRow, PartitionName
+from writebehind.errors import KeyRefused
 from writebehind.mapping import BoundMapping
 
 
@@ -32,6 +34,15 @@ class Task:
     def is_event_log(self) -> bool:
         """Whether its batches are streams."""
         return self.mapping.kind == "event"
+
+    def value_keys(self, fields: Iterable[bytes]) -> tuple[bytes, ...]:
+        """The cached values that changes of these fields change; none of what is no field of this mapping."""
+        keys: dict[bytes, None] = {}
+        for each in () if self.is_event_log else fields:
+            if each != MARK_FIELD:
+                with suppress(KeyRefused):
+                    keys[self.mapping.value_key(each)] = None
+        return tuple(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +99,7 @@ class Batch:
 
     def value_keys(self) -> tuple[bytes, ...]:
         """The cached values that its changes have changed."""
-        return tuple(
-            dict.fromkeys(self.task.mapping.value_key(field) for field in self.content.changes if field != MARK_FIELD)
-        )
+        return self.task.value_keys(self.content.changes)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Pure builders of the calls that the cache is sent, and readers of its replies. No I/O here.
 
 A ``Call`` is one command and the function that turns its raw reply into a typed one; the links (sync and
-async) execute it. The contracts of the functions are in ``lua/*.lua`` and docs/protocol.md.
+async) execute it. The contracts of the functions are in ``lua/*.lua`` and docs/functions.md.
 """
 
 from writebehind.cache.calls.base import Argument, Call, NewIncarnation, OtherLayout, Reply, number

@@ -12,6 +12,19 @@ local function score_parts(change)
   return operation, tonumber(string.sub(change, #operation + 1))
 end
 
+-- Whether this is a change: '4200', '-1.5', '1e+300', '=4200' or 'x'. Lua's tonumber also takes '0x10', 'inf' and ' 7'.
+local function is_score_change(change)
+  local number = string.match(change, '^=?(%-?%d+%.?%d*)$') or string.match(change, '^=?(%-?%d+%.?%d*[eE][+-]?%d+)$')
+  return change == 'x' or (number ~= nil and math.abs(tonumber(number)) < math.huge)
+end
+
+-- Whether the change's score is a whole number beyond those of which a double holds each.
+local function is_inexact(change)
+  local digits = string.match(change, '^=?%-?0*(%d+)$')
+  -- 2^53 + 1 would be 2^53 as a double.
+  return digits ~= nil and tonumber(digits) >= SCORE_LIMIT and digits ~= '9007199254740992'
+end
+
 -- Two scores by the rule `keep`, as text; nil where a sum is not exact.
 local function kept_score(before, now, keep)
   local left, right = tonumber(before), tonumber(now)

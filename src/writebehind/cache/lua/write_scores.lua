@@ -9,7 +9,7 @@ A sorted set that exists gets the same changes. A board that is being built gets
 its building began: what was pending before lies in sealed batches then. Where its members' rows are loaded after
 newer changes, the rule makes the order not matter; a removal does, and ends the building.
 
-Reply: codes of REFUSED: RANGE (a sum would not be exact), NUMBER (the change is none)
+Reply: codes of REFUSED: RANGE (the score, or a sum, would not be exact), NUMBER (the change is none)
 --]]
 local function write_scores(keys, args)
   local group, early = begin_group(keys, args)
@@ -29,14 +29,14 @@ local function write_scores(keys, args)
   local pending, refused = {}, {}
   for i = 1, entries do
     local field, change = fields[i], args[5 + 4 * i]
-    local operation, score = score_parts(change)
+    local is_change = is_score_change(change)
     local merged
-    if score or change == 'x' then
+    if is_change and not is_inexact(change) then
       merged = merge_score(pending[field] or changes[i], change, keep)
     end
     if not merged then
       refused[#refused + 1] = decimal(i - 1)
-      refused[#refused + 1] = (score or change == 'x') and 'RANGE' or 'NUMBER'
+      refused[#refused + 1] = is_change and 'RANGE' or 'NUMBER'
     else
       pending[field] = merged
     end
