@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
@@ -183,9 +183,17 @@ class RecordRules:
         return before.then(now)
 
     def before(self, change: RecordChange, since: RecordChange) -> RecordChange | None:
-        if self.version_kind and self.is_older(self.version_of(since), self.version_of(change)):
+        if not self.version_kind:
+            return change.before(since)
+        if self.is_older(self.version_of(since), self.version_of(change)):
             return change
-        return change.before(since)
+        left = change.before(since)
+        if left is None:
+            return None
+        # The row, or what is pending, has the later version already, and would take nothing that is older.
+        version = self.version_of(since)
+        deleted_at = None if left.deleted_at is None else version
+        return replace(left, versions=dict.fromkeys(left.columns, version), deleted_at=deleted_at)
 
     def encode(self, change: RecordChange) -> str:
         return change.encode()

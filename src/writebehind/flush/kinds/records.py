@@ -15,7 +15,6 @@ from writebehind.flush.task import Batch
 from writebehind.mapping import BoundRecords
 from writebehind.values import Row
 
-
 UNIQUE_VIOLATION = "23505"
 
 
