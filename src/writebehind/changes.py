@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
-from writebehind.scores import Scores
+from writebehind.scores import HIGHEST_EXACT, Scores
 
 RecordOperation = Literal["upsert", "renew", "delete"]
 ScoreOperation = Literal["merge", "set", "delete"]
@@ -136,6 +136,10 @@ class Rules(Protocol[C]):
         """What is still to be written of a change, when ``since`` was written after it and reached the cache first."""
         ...
 
+    def is_exact(self, change: C) -> bool:
+        """Whether the cache can take it: a sum may have grown beyond what a score holds exactly."""
+        ...
+
     def encode(self, change: C) -> str:
         """The text that travels."""
         ...
@@ -153,6 +157,9 @@ class ScoreRules:
 
     def before(self, change: ScoreChange, since: ScoreChange) -> ScoreChange | None:
         return change.before(since, self.keep)
+
+    def is_exact(self, change: ScoreChange) -> bool:
+        return self.keep != "sum" or abs(change.units) <= HIGHEST_EXACT
 
     def encode(self, change: ScoreChange) -> str:
         if change.operation == "delete":
@@ -194,6 +201,9 @@ class RecordRules:
         version = self.version_of(since)
         deleted_at = None if left.deleted_at is None else version
         return replace(left, versions=dict.fromkeys(left.columns, version), deleted_at=deleted_at)
+
+    def is_exact(self, change: RecordChange) -> bool:  # noqa: ARG002  # sums alone are not
+        return True
 
     def encode(self, change: RecordChange) -> str:
         return change.encode()

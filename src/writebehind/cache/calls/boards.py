@@ -126,8 +126,3 @@ def finish_board(
 def abandon_board(building: bytes, token: bytes) -> Call[bool]:
     """End a building that the caller began, so that another may begin; nothing where it has ended."""
     return Call(("FCALL", "wb1_abandon_board", 1, building, token), parse_flag)
-
-
-def board_size(board: bytes) -> Call[int]:
-    """How many members a built board has; 0 where it is not built."""
-    return Call(("ZCARD", board), lambda reply: number(reply[0]))
