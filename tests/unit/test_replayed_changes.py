@@ -332,7 +332,7 @@ class World:
         if waited_for:
             each = self.chance.choice(waited_for[-6:])
             if each.group.error is None:
-                each.is_taken_back = self.lane.withdraw(each.group, each.name, each.change, each.place)
+                each.is_taken_back = self.lane.withdraw(each.group, [(each.name, each.change, each.place)])
 
     # On the way
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -22,12 +23,15 @@ from writebehind.client.ring import RingBounds
 from writebehind.client.settling import refresh, settle
 from writebehind.client.writing import writing_of
 from writebehind.databases.contract import Database, PartitionName
-from writebehind.errors import FlushTimeout, WriteBehindError
+from writebehind.errors import BufferFull, FlushTimeout, WriteBehindError
 from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundMapping, BoundRecords
 from writebehind.observe import Observer
 
 Kept = tuple[Delivery, Database]
 AnyFlows: TypeAlias = CounterFlows[Any] | LeaderboardFlows[Any] | RecordFlows | EventFlows
+
+MAKE_ROOM_AFTER_S = 0.1
+"""How long a flush waits for what is unsent before it looks whether that needs room first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,11 @@ class Client:
         """
         while True:
             settlements = self._settlements()
-            if not (yield from self.send_all(deadline)):
+            if not (yield from self.send_all(min(deadline, time.monotonic() + MAKE_ROOM_AFTER_S))):
+                if time.monotonic() < deadline:
+                    if any(isinstance(delivery.partition.lane.hindrance, BufferFull) for delivery, _ in self._kept):
+                        yield from ask_database(flush_now)  # there is no room for the rest, unless this makes some
+                    continue
                 raise FlushTimeout(
                     "the flush did not end within its timeout",
                     why="writes of this process could not be sent to the cache",

@@ -19,6 +19,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -128,6 +129,26 @@ class Lane:
                 group.add_local(field, change)
             return group, place
 
+    def join_all(self, writes: Sequence[tuple[bytes, Any]]) -> tuple[WriteGroup, list[int]]:
+        """Put as many writes, from the first on, into the group that waits as it takes, at least one; at once, so that
+        they go together. Returns the group and their places in it.
+
+        :raises BufferFull: the ring is full and the policy is to refuse.
+        """
+        with self._lock:
+            if self.ring.refuses:
+                raise self.ring.full_error()
+            group = self._plain
+            if group is None or not group.accepts(*writes[0]):
+                group = self._plain = self._new_group()
+                self._waiting.append(group)
+            places: list[int] = []
+            for field, change in writes:
+                if places and not group.accepts(field, change):
+                    break
+                places.append(group.add(field, change))
+            return group, places
+
     def join_alone(self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False) -> WriteGroup:
         """Put one write into a group of its own, so that a refusal concerns nobody else."""
         group = self._new_group(want_totals=want_total, solo=True)
@@ -138,14 +159,16 @@ class Lane:
             self._waiting.append(group)
         return group
 
-    def withdraw(self, group: WriteGroup, field: bytes, change: Any, place: int) -> bool:
-        """Take a write back that was certainly never sent; False where it may have been."""
+    def withdraw(self, group: WriteGroup, writes: Iterable[tuple[bytes, Any, int]]) -> bool:
+        """Take writes of a group back (field, change, place) that were certainly never sent; False, and nothing is
+        taken back, where they may have been.
+        """
         with self._lock:
             if group.resolved or group.executed_maybe or group is self._flying or group.is_firm or group.is_replay:
                 return False
-            if field in group.refused:
-                return True
-            group.remove(field, change, place)
+            for field, change, place in writes:
+                if field not in group.refused:
+                    group.remove(field, change, place)
             if group.is_empty and not group.sleepers and group in self._waiting:
                 self._discard(group)
             return True

@@ -23,7 +23,6 @@ from writebehind.errors import (
     CacheUnavailable,
     DeadLettered,
     DurabilityUnknown,
-    PartlyWritten,
     ReadUnsettled,
     WriteBehindError,
 )
@@ -108,39 +107,6 @@ class WriteFlows:
         if until_database:
             yield from self._until_database(write, deadline)
 
-    def finish_all(self, writes: Sequence[Write], *, until_database: bool, deadline: float) -> Procedure[None]:
-        """``finish`` of several that belong to one call.
-
-        :raises PartlyWritten: some are in the cache or on their way, and the ones after them were taken back.
-        """
-        for count, write in enumerate(writes):
-            try:
-                yield from self._finish(write, deadline)
-            except (BufferFull, CacheUnavailable, DurabilityUnknown) as error:
-                left = self._withdraw(writes[count + 1 :])
-                written = count + isinstance(error, DurabilityUnknown) + left
-                if not written:
-                    raise  # nothing was written
-                raise PartlyWritten(
-                    f"{written} of {len(writes)} writes to {self._name!r} were accepted, or are on their way",
-                    why=str(error),
-                    fix=f"Write the others again, from number {written} (counted from 0) on.",
-                    written=written,
-                ) from error
-        if until_database:
-            for write in {write.group: write for write in writes}.values():
-                yield from self._until_database(write, deadline)
-
-    def _withdraw(self, writes: Sequence[Write]) -> int:
-        """Take back what was not sent yet; how many could not be: they come first, since groups go in order."""
-        left = 0
-        for write in writes:
-            lane = write.delivery.partition.lane
-            if write.group.error is None and not lane.withdraw(write.group, write.field, write.change, write.place):
-                lane.give_up(write.group, write.field, write.change)
-                left += 1
-        return left
-
     def _finish(self, write: Write, deadline: float) -> Procedure[None]:
         """Wait for the end of a write's group; it is written then, or refused as MISSING."""
         field = write.field
@@ -165,7 +131,7 @@ class WriteFlows:
 
     def _timed_out(self, write: Write) -> Exception:
         lane = write.delivery.partition.lane
-        if lane.withdraw(write.group, write.field, write.change, write.place):
+        if lane.withdraw(write.group, [(write.field, write.change, write.place)]):
             return self._not_sent(write.delivery, write.key)
         lane.give_up(write.group, write.field, write.change)
         return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
