@@ -21,6 +21,8 @@ from writebehind import (
 from writebehind.testing.proxy import CutProxy
 from writebehind.testing.valkey import TemporaryValkey
 
+FIRST_KEYS = ("header", "open", "open:lanes", "lanes")
+
 
 @pytest.fixture
 def clicks(videos):
@@ -103,6 +105,19 @@ def test_a_bad_event_becomes_a_dead_letter_and_holds_no_other_back(valkey: Tempo
     letters = videos.run("SELECT operation, value FROM writebehind_dead_letters ORDER BY id")
     assert [operation for operation, _ in letters] == ["append", "append"]
     assert '"sensor":"5"' in letters[0][1]
+
+
+def test_what_another_program_appends_and_is_no_event_becomes_a_dead_letter(valkey: TemporaryValkey, clicks) -> None:
+    wb = WriteBehind(cache=valkey.url, database=clicks.url, namespace="tests")
+    log = wb.events("clicks", position="place")
+    with wb, valkey.client() as redis:
+        log.append({"page": "/a"})
+        call = ["FCALL", "wb1_write_events", 4, *[f"wb:{{tests:clicks:0}}:{key}" for key in FIRST_KEYS]]
+        junk = ["no JSON", "[1]", '{"page":5}', '{"pgae":"/b"}', '{"page":"/b"}']
+        redis.execute_command(*call, "1", "", "", "", len(junk), 0, *junk)
+        report = wb.flush(timeout=30)
+        assert (report.rows, report.dead_letters) == (2, 4)
+    assert pages(clicks) == ["/a", "/b"]
 
 
 def test_at_its_length_a_log_refuses(valkey: TemporaryValkey, clicks) -> None:

@@ -33,13 +33,38 @@ local function change_cached(key, change, version_column, kind)
   call_in_chunks('HDEL', key, unset, 1)
 end
 
+local function is_version(text, kind)
+  return type(text) == 'string' and (kind == 'text' and text ~= '' or is_integer(text))
+end
+
+-- Whether these are texts by their names, null for NULL; where versions decide, each with its own.
+local function are_columns(columns, versions, kind)
+  if type(columns) ~= 'table' or (kind ~= '' and (type(versions) ~= 'table' or next(columns) == nil)) then
+    return false
+  end
+  for name, text in pairs(columns) do
+    if type(name) ~= 'string' or not (type(text) == 'string' or text == cjson.null)
+      or (kind ~= '' and not is_version(versions[name], kind)) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether this is a change: nothing that a flush could not read may reach a batch.
 local function is_record_change(change, kind)
-  if string.sub(change, 1, 1) == 'd' then
-    return (#change > 1) == (kind ~= '')
+  local letter = string.sub(change, 1, 1)
+  if letter == 'd' then
+    return change == 'd' and kind == '' or kind ~= '' and is_version(string.sub(change, 2), kind)
   end
   local is_json, content = pcall(cjson.decode, string.sub(change, 2))
-  return string.find(change, kind == '' and '^[un]{' or '^[un]%[') ~= nil and is_json
-    and type(content) == 'table' and (kind == '' or (type(content[1]) == 'table' and type(content[2]) == 'table'))
+  if not is_json or type(content) ~= 'table' or not string.find(change, kind == '' and '^[un]{' or '^[un]%[') then
+    return false
+  elseif kind == '' then
+    return are_columns(content, nil, kind)
+  end
+  return are_columns(content[1], content[2], kind) and (letter == 'u' and content[3] == nil
+    or letter == 'n' and is_version(content[3], kind))
 end
 
 local function write_records(keys, args)

@@ -35,8 +35,8 @@ local function write_scores(keys, args)
   for i = 1, entries do
     local field, change, member, number = unpack(args, 4 + 4 * i, 7 + 4 * i)
     local operation, score = score_parts(change)
-    local merged
-    if score or change == 'x' then
+    local is_change, merged = change == 'x' or (score and operation ~= 'x'), nil
+    if is_change then
       merged = merge_score(pending[field] or changes[i], change, keep)
     end
     if merged and keep == 'sum' and built[tonumber(number)] then
@@ -47,7 +47,7 @@ local function write_scores(keys, args)
     end
     if not merged then
       refused[#refused + 1] = decimal(i - 1)
-      refused[#refused + 1] = (score or change == 'x') and 'RANGE' or 'NUMBER'
+      refused[#refused + 1] = is_change and 'RANGE' or 'NUMBER'
     else
       pending[field] = merged
     end

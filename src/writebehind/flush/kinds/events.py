@@ -21,8 +21,20 @@ class _Events:
         log = batches[0].task.mapping
         assert isinstance(log, BoundEvents)
         self.log = log
-        self.entries = [(position, text, batch) for batch in batches for position, text in batch.content.events]
-        self.decoded: list[Mapping[str, Text]] = [json.loads(text) for _, text, _ in self.entries]
+        self.entries: list[tuple[int, bytes, Batch]] = []
+        self.decoded: list[Mapping[str, Text]] = []
+        self.unreadable: list[Unwritten] = []
+        for batch in batches:
+            for position, text in batch.content.events:
+                try:
+                    self.decoded.append(_decoded(text, log))
+                except ValueError as error:
+                    shown = text.decode(errors="replace")
+                    self.unreadable.append(
+                        Unwritten(batch, b"%d" % position, shown, "row_refused", str(error), "22000")
+                    )
+                else:
+                    self.entries.append((position, text, batch))
 
     def rows(self, indices: Sequence[int]) -> EventRows:
         if len(indices) == len(self.entries):
@@ -36,13 +48,27 @@ class _Events:
         return Unwritten(batch, b"%d" % position, text.decode(), "row_refused", str(error), error.sqlstate)
 
 
+def _decoded(text: bytes, log: BoundEvents) -> Mapping[str, Text]:
+    """An event's columns.
+
+    :raises ValueError: another program appended what is none, or the table has changed.
+    """
+    event = json.loads(text)
+    if not isinstance(event, dict) or not all(value is None or isinstance(value, str) for value in event.values()):
+        raise ValueError("it is no JSON object of texts")  # as where it is no JSON
+    for column in event:
+        if column not in log.columns:
+            raise ValueError(f"the column {column!r}: {log.refusals.get(column, 'the table has none of this name')}")
+    return event
+
+
 def write(database: Database, transaction: Transaction, batches: Sequence[Batch], *, careful: bool) -> Outcome:
     """Append the events of a log's batches; what cannot be appended comes back.
 
     :raises RowRefused: a row was refused, and without savepoints that spoils the transaction.
     """
     events = _Events(batches)
-    outcome = Outcome()
+    outcome = Outcome(unwritten=events.unreadable)
     if database.has_savepoints:
         write_all_but_bad(
             len(events.entries),
