@@ -120,32 +120,36 @@ class LeaderboardFlows(WriteFlows, Generic[ScoreType]):
         leaderboard = self._leaderboard
         delivery = self._deliveries[leaderboard.partition_of_board(board_text)]
         partition = delivery.partition
-        call = calls.read_board(
-            partition.keys,
-            leaderboard.board_key(board_text),
-            question,
-            layout=partition.layout,
-            highest_first=leaderboard.mapping.best == "highest",
-        )
-        yield from self._see_own_writes(delivery, deadline)
-        builds = 0
+        builds, is_empty = 0, False
         while True:
+            incarnation = partition.lane.incarnation
+            yield from self._see_own_writes(delivery, deadline)
+            call = calls.read_board(
+                partition.keys,
+                leaderboard.board_key(board_text),
+                question,
+                layout=partition.layout,
+                highest_first=leaderboard.mapping.best == "highest",
+                incarnation=incarnation,
+            )
             reply = yield from ask_cache_until(call, deadline)
             match reply:
                 case calls.BoardAnswer(values):
                     return values
                 case calls.OtherLayout(layout):
                     raise other_layout(partition, layout)
-                case calls.NewIncarnation():
-                    yield from delivery.enter()
-                    yield from self._see_own_writes(delivery, deadline)
+                case calls.NewIncarnation(present):
+                    yield from delivery.meet(present, leaving=incarnation)
+                    is_empty = False
+                case calls.BoardMissing() if is_empty:
+                    return ()  # and no rollback of the cache came between
                 case calls.BoardMissing():
                     if builds == MOST_BUILDS:
                         raise self._unsettled(f"its board {board!r} was evicted again and again")
                     members = yield from self._build(delivery, board_text, deadline)
                     if members == 0:
-                        return ()
-                    if members is None:
+                        is_empty = True
+                    elif members is None:
                         yield from self._wait_for_another(deadline)
                     else:
                         builds += 1
