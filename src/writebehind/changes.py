@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
@@ -136,6 +136,10 @@ class Rules(Protocol[C]):
         """What is still to be written of a change, when ``since`` was written after it and reached the cache first."""
         ...
 
+    def is_exact(self, change: C) -> bool:
+        """Whether the cache can take it: a sum may have grown beyond what a score holds exactly."""
+        ...
+
     def encode(self, change: C) -> str:
         """The text that travels."""
         ...
@@ -153,6 +157,9 @@ class ScoreRules:
 
     def before(self, change: ScoreChange, since: ScoreChange) -> ScoreChange | None:
         return change.before(since, self.keep)
+
+    def is_exact(self, change: ScoreChange) -> bool:
+        return self.keep != "sum" or abs(change.units) <= HIGHEST_EXACT
 
     def encode(self, change: ScoreChange) -> str:
         if change.operation == "delete":
@@ -184,9 +191,20 @@ class RecordRules:
         return before.then(now)
 
     def before(self, change: RecordChange, since: RecordChange) -> RecordChange | None:
-        if self.version_kind and self.is_older(self.version_of(since), self.version_of(change)):
+        if not self.version_kind:
+            return change.before(since)
+        if self.is_older(self.version_of(since), self.version_of(change)):
             return change
-        return change.before(since)
+        left = change.before(since)
+        if left is None:
+            return None
+        # The row, or what is pending, has the later version already, and would take nothing that is older.
+        version = self.version_of(since)
+        deleted_at = None if left.deleted_at is None else version
+        return replace(left, versions=dict.fromkeys(left.columns, version), deleted_at=deleted_at)
+
+    def is_exact(self, change: RecordChange) -> bool:  # noqa: ARG002  # sums alone are not
+        return True
 
     def encode(self, change: RecordChange) -> str:
         return change.encode()

@@ -23,12 +23,12 @@ from writebehind.client.ring import RingBounds
 from writebehind.client.settling import refresh, settle
 from writebehind.client.writing import writing_of
 from writebehind.databases.contract import Database, PartitionName
-from writebehind.errors import FlushTimeout, WriteBehindError
+from writebehind.errors import BufferFull, FlushTimeout, WriteBehindError
 from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundMapping, BoundRecords
 from writebehind.observe import Observer
 
 MAKE_ROOM_AFTER_S = 0.1
-"""How long sending may stand still before a flush looks whether a full ring is what it waits for."""
+"""How long sending may stand still before a flush looks whether it waits for room."""
 
 Kept = tuple[Delivery, Database]
 AnyFlows: TypeAlias = CounterFlows[Any] | LeaderboardFlows[Any] | RecordFlows | EventFlows
@@ -126,11 +126,11 @@ class Client:
         return True
 
     def _send_all_making_room(self, flush_now: Callable[[], None], deadline: float) -> Procedure[bool]:
-        """``send_all``, where a full ring may hold writes back until the database has what it keeps."""
+        """``send_all``, where a full ring, or the cache's bound, holds writes back until a flush has made room."""
         while not (yield from self.send_all(min(deadline, time.monotonic() + MAKE_ROOM_AFTER_S))):
             if time.monotonic() >= deadline:
                 return False
-            full = [delivery for delivery, _ in self._kept if delivery.partition.lane.ring.is_full]
+            full = [delivery for delivery, _ in self._kept if _needs_room(delivery.partition.lane)]
             if full:
                 yield from ask_database(flush_now)
             for delivery in full:
@@ -181,3 +181,7 @@ class Client:
 
     def _settlements(self) -> int:
         return sum(delivery.partition.lane.settlements for delivery, _ in self._kept)
+
+
+def _needs_room(lane: Lane) -> bool:
+    return lane.ring.is_full or isinstance(lane.hindrance, BufferFull)

@@ -12,7 +12,6 @@ from writebehind.cache.calls.boards import (
     BoardMissing,
     abandon_board,
     begin_board,
-    board_size,
     finish_board,
     load_board,
     read_board,

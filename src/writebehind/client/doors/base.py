@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from writebehind.client.flows.base import Intent, WriteFlows
@@ -80,20 +80,6 @@ class BlockingDoor(Generic[F]):
         if level == "database" or not write.is_done:
             threads.run(flows.finish(write, until_database=level == "database", deadline=deadline))
 
-    def _write_all(
-        self, flows: F, threads: Threads, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
-    ) -> None:
-        level = self._levels.level(ack)
-        deadline = self._levels.deadline(timeout)
-        writes = []
-        for intent in intents:
-            if level == "local" and flows.buffer(intent):
-                threads.kick(intent.delivery)
-            else:
-                writes.append(flows.begin(intent, watch=level == "database"))
-        if writes:
-            threads.run(flows.finish_all(writes, until_database=level == "database", deadline=deadline))
-
 
 class AwaitingDoor(Generic[F]):
     """A mapping's door for asyncio: the same names and the same behaviour, awaitable.
@@ -120,17 +106,3 @@ class AwaitingDoor(Generic[F]):
         await tasks.wait(write.delivery, write.group, deadline)
         if level == "database" or not write.is_done:
             await tasks.run(flows.finish(write, until_database=level == "database", deadline=deadline))
-
-    async def _write_all(
-        self, flows: F, tasks: Tasks, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
-    ) -> None:
-        level = self._levels.level(ack)
-        deadline = self._levels.deadline(timeout)
-        writes = []
-        for intent in intents:
-            if level == "local" and flows.buffer(intent):
-                tasks.kick(intent.delivery)
-            else:
-                writes.append(flows.begin(intent, watch=level == "database"))
-        if writes:
-            await tasks.run(flows.finish_all(writes, until_database=level == "database", deadline=deadline))
