@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint typecheck wheel clean
+.PHONY: help demo test test-system lint typecheck wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,11 +17,19 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' --group test --group lint
 	@touch $@
 
-demo: $(INSTALLED) ## 30 seconds of likes on a viral video, with an audit at the end (ARGS=--quick: 10 seconds)
+demo: $(INSTALLED) ## 30 seconds of likes on a viral video, 5 of games, and an audit at the end (ARGS=--quick: 10 seconds)
 	@$(BIN)/writebehind demo $(ARGS)
 
 test: $(INSTALLED) ## all tests; their servers come from wheels
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+# The suite's own tests of the functions and the four kinds, on the distribution's Redis, after those with Node.
+test-system: $(INSTALLED) ## tests with Node and the distribution's Redis, which it installs (as root, on Debian)
+	tests/system/install
+	$(BIN)/python -m pytest tests/system $(ARGS)
+	TEMPORARY_VALKEY_BINARY="$$(command -v redis-server)" $(BIN)/python -m pytest --numprocesses 2 --dist worksteal \
+		tests/fundamentals tests/conformance/test_functions.py tests/conformance/test_foreign_client.py \
+		tests/conformance/test_function_addition.py $(ARGS)
 
 lint: $(INSTALLED) ## formatting, lint rules, import layers
 	$(BIN)/ruff format --check .

@@ -16,6 +16,14 @@ from writebehind import WriteBehind
 from writebehind.testing.postgresql import TemporaryPostgres
 from writebehind.testing.valkey import TemporaryValkey
 
+SYSTEM = Path(__file__).parent / "system"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves tests/system out, unless it is asked for: it needs programs of the distribution (`make test-system`)."""
+    asked_for = any(Path(argument.partition("::")[0]).resolve().is_relative_to(SYSTEM) for argument in config.args)
+    return True if collection_path == SYSTEM and not asked_for else None
+
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], bool]], None]:

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
-from writebehind.scores import Scores
+from writebehind.scores import HIGHEST_EXACT, Scores
 
 RecordOperation = Literal["upsert", "renew", "delete"]
 ScoreOperation = Literal["merge", "set", "delete"]
@@ -136,6 +136,10 @@ class Rules(Protocol[C]):
         """What is still to be written of a change, when ``since`` was written after it and reached the cache first."""
         ...
 
+    def is_exact(self, change: C) -> bool:
+        """Whether the cache can take it: a sum may have grown beyond what a score holds exactly."""
+        ...
+
     def encode(self, change: C) -> str:
         """The text that travels."""
         ...
@@ -154,6 +158,9 @@ class ScoreRules:
     def before(self, change: ScoreChange, since: ScoreChange) -> ScoreChange | None:
         return change.before(since, self.keep)
 
+    def is_exact(self, change: ScoreChange) -> bool:
+        return self.keep != "sum" or abs(change.units) <= HIGHEST_EXACT
+
     def encode(self, change: ScoreChange) -> str:
         if change.operation == "delete":
             return "x"
@@ -166,9 +173,10 @@ class ScoreRules:
         """
         if text == b"x":
             return ScoreChange("delete")
-        if text[:1] == b"=":
-            return ScoreChange("set", self.scores.from_text(text[1:]))
-        return ScoreChange("merge", self.scores.from_text(text))
+        units = self.scores.from_text(text.removeprefix(b"="))
+        if abs(units) > HIGHEST_EXACT and not self.scores.is_float:
+            raise ValueError(f"the score {units} is beyond what a sorted set holds exactly")
+        return ScoreChange("set" if text[:1] == b"=" else "merge", units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +191,20 @@ class RecordRules:
         return before.then(now)
 
     def before(self, change: RecordChange, since: RecordChange) -> RecordChange | None:
-        if self.version_kind and self.is_older(self.version_of(since), self.version_of(change)):
+        if not self.version_kind:
+            return change.before(since)
+        if self.is_older(self.version_of(since), self.version_of(change)):
             return change
-        return change.before(since)
+        left = change.before(since)
+        if left is None:
+            return None
+        # The row, or what is pending, has the later version already, and would take nothing that is older.
+        version = self.version_of(since)
+        deleted_at = None if left.deleted_at is None else version
+        return replace(left, versions=dict.fromkeys(left.columns, version), deleted_at=deleted_at)
+
+    def is_exact(self, change: RecordChange) -> bool:  # noqa: ARG002  # sums alone are not
+        return True
 
     def encode(self, change: RecordChange) -> str:
         return change.encode()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from writebehind.cache import calls
+from writebehind.cache.keys import PartitionKeys
 from writebehind.cache.link import Links
 from writebehind.client.lane import Lane
 from writebehind.databases.contract import Database
 from writebehind.errors import DatabaseError
 from writebehind.flush.task import Task
-from writebehind.mapping import BoundMapping, Kind
+from writebehind.mapping import BoundCapture, BoundMapping, Kind
+from writebehind.worker.capture.tally import Tally
 from writebehind.worker.schedule import Dirt, look
 
 
@@ -47,6 +50,30 @@ class MappingStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """One capture, as the worker that runs it told last; all zero where none has run yet."""
+
+    pattern: str
+    to: str
+    captured: int
+    """Captures of a key that changed something, since the first worker."""
+    vanished: int
+    """Keys that expired, were evicted or were found missing; their rows stayed as they were."""
+    vanished_keys: tuple[str, ...]
+    """The last of them."""
+    unfit: int
+    """Keys whose names or values do not fit at present; they are left alone."""
+    unfit_keys: tuple[str, ...]
+    """Some of them, each with the reason."""
+    last_rescan_ms: int
+    """When all keys were compared last, in milliseconds since 1970."""
+    subscription_alive: bool
+    """Whether the worker heard of changed keys when it told last."""
+    told_ms: int
+    """When it told last."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything at a glance."""
 
@@ -57,6 +84,7 @@ class Status:
     pending_keys: int
     oldest_pending_s: float
     mappings: tuple[MappingStatus, ...]
+    captures: tuple[CaptureStatus, ...]
     worker_errors: Mapping[str, str]
     """By table: what the worker of this process is failing with now."""
     incidents: int | None
@@ -76,6 +104,7 @@ def inspect(
     cache: Links,
     databases: Sequence[InspectedDatabase],
     lanes: Mapping[str, Sequence[Lane]],
+    captures: Sequence[BoundCapture] = (),
     *,
     namespace: str,
     worker_errors: Mapping[str, str],
@@ -107,8 +136,26 @@ def inspect(
         pending_keys=sum(mapping.pending_keys for mapping in mappings),
         oldest_pending_s=max((mapping.oldest_pending_s for mapping in mappings), default=0.0),
         mappings=tuple(mappings),
+        captures=tuple(_capture(cache, namespace, capture) for capture in captures),
         worker_errors=dict(worker_errors),
         incidents=incidents,
+    )
+
+
+def _capture(cache: Links, namespace: str, capture: BoundCapture) -> CaptureStatus:
+    keys = PartitionKeys.of(namespace, capture.mapping.name, 0)
+    tally = Tally.from_text(cache.execute(calls.read_status(keys.capture_status)))
+    return CaptureStatus(
+        pattern=capture.pattern.text,
+        to=capture.mapping.name,
+        captured=tally.captured,
+        vanished=tally.vanished,
+        vanished_keys=tuple(tally.vanished_names),
+        unfit=tally.unfit,
+        unfit_keys=tuple(tally.unfit_names),
+        last_rescan_ms=tally.last_rescan_ms,
+        subscription_alive=tally.subscription_alive,
+        told_ms=tally.told_ms,
     )
 
 

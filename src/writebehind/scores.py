@@ -87,8 +87,17 @@ class Scores:
         return repr(float(units)) if self.is_float else str(int(units))
 
     def from_text(self, text: str | bytes) -> Units:
-        """The units as the cache answers them: of integers too a sorted set may answer ``1e+15``."""
+        """The units as the cache answers them: of integers too a sorted set may answer ``1e+15``.
+
+        :raises ValueError: another program wrote it, and the column cannot hold it.
+        """
+        if self.is_float:
+            return float(text)
         try:
-            return float(text) if self.is_float else int(text)
+            units = int(text)
         except ValueError:
-            return int(float(text))
+            number = float(text)
+            if not number.is_integer():
+                raise ValueError(f"the score {number!r} is not a whole number of the column's units") from None
+            units = int(number)
+        return units

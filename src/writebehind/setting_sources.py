@@ -14,7 +14,14 @@ from typing import TypeAlias
 
 from writebehind import setting_kinds as kinds
 from writebehind.errors import ConfigurationError
-from writebehind.mapping import CounterMapping, EventMapping, LeaderboardMapping, RecordMapping
+from writebehind.mapping import (
+    CounterMapping,
+    DeclaredCapture,
+    EventMapping,
+    LeaderboardMapping,
+    RecordMapping,
+    declare_capture,
+)
 from writebehind.setting_kinds import Kind, UnfitError, shown
 
 AnyMapping: TypeAlias = CounterMapping | LeaderboardMapping | RecordMapping | EventMapping
@@ -93,6 +100,24 @@ SECTIONS: Mapping[str, Section] = {
 }
 
 
+CAPTURE_SECTION = "capture"
+_CAPTURE_EXAMPLE = 'Write [capture."video:{id}:likes"] and, below it, to = "videos.likes".'
+_CAPTURE_KINDS: Mapping[str, Kind] = {
+    "to": kinds.text(r"[^\x00-\x1f\x7f]{1,200}", 'Name the mapping, for example to = "videos.likes".'),
+    "baseline": kinds.choice("database", "cache", "zero"),
+    "kind": kinds.choice("counter", "leaderboard", "record"),
+    "key": kinds.column_names(),
+    "missing": kinds.choice("dead_letter", "insert", "ignore"),
+    "columns": kinds.column_names(),
+    "version": kinds.text(r".{1,200}", "Name a column."),
+    "member": kinds.text(r".{1,200}", "Name a column."),
+    "board": kinds.text(r".{1,200}", "Name a column."),
+    "keep": kinds.choice("max", "min", "last"),
+    "partitions": _PARTITIONS,
+    "database": _URL,
+}
+
+
 class Problems:
     """All that is wrong, to be reported at once."""
 
@@ -138,6 +163,8 @@ class File:
     values: tuple[Given, ...] = ()
     sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """The mappings that it declares, by the name of their section."""
+    captures: Mapping[str, object] = field(default_factory=dict)
+    """The captures that it declares, by their patterns."""
 
 
 def parsed(given: Given, problems: Problems) -> tuple[bool, object]:
@@ -210,13 +237,17 @@ def read_file(
             sections[name] = declared
         else:
             problems.add(f'{name} ({label}: {name}) is not a table. Write [{name}."{section.example}"].')
+    captures = document.pop(CAPTURE_SECTION, {})
+    if not isinstance(captures, dict):
+        problems.add(f"{CAPTURE_SECTION} ({label}: {CAPTURE_SECTION}) is not a table. {_CAPTURE_EXAMPLE}")
+        captures = {}
     values = []
     for name, value in document.items():
         if name in known:
             values.append(Given(name, value, f"{label}: {name}", known[name], from_file=True))
         else:
-            problems.add_unknown(name, label, {*known, *SECTIONS})
-    return File(path, label, tuple(values), sections)
+            problems.add_unknown(name, label, {*known, *SECTIONS, CAPTURE_SECTION})
+    return File(path, label, tuple(values), sections, captures)
 
 
 def mappings_in(file: File, problems: Problems) -> tuple[DeclaredMapping, ...]:
@@ -265,3 +296,31 @@ def _mapping_in(
     except ConfigurationError as error:
         problems.add(f"the {section.word} {target!r} ({source}): {error}")
         return None
+
+
+def captures_in(file: File, problems: Problems) -> tuple[DeclaredCapture, ...]:
+    """The captures that the file declares, in its order."""
+    found = []
+    for pattern, options in file.captures.items():
+        source = f'{file.label}: {CAPTURE_SECTION}."{pattern}"'
+        if not isinstance(options, dict):
+            problems.add(f"the capture {pattern!r} ({source}) is not a table. {_CAPTURE_EXAMPLE}")
+            continue
+        accepted: dict[str, object] = {}
+        for name, value in options.items():
+            if name not in _CAPTURE_KINDS:
+                problems.add_unknown(name, source, _CAPTURE_KINDS)
+                continue
+            fits, result = parsed(
+                Given(name, value, f"{source}.{name}", _CAPTURE_KINDS[name], from_file=True), problems
+            )
+            if fits:
+                accepted[name] = result
+        if "to" not in options:
+            problems.add(f"the capture {pattern!r} ({source}) does not say where to. {_CAPTURE_EXAMPLE}")
+        elif "to" in accepted:
+            try:
+                found.append(declare_capture(pattern, **accepted))  # type: ignore[arg-type]
+            except ConfigurationError as error:
+                problems.add(f"the capture {pattern!r} ({source}): {error}")
+    return tuple(found)

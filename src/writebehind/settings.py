@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from writebehind import setting_kinds as kinds
-from writebehind.levels import LEVELS, Ack
+from writebehind.mapping import DeclaredCapture
 from writebehind.setting_kinds import Kind, redacted
 from writebehind.setting_sources import (
     DeclaredMapping,
     Problems,
+    captures_in,
     mappings_in,
     parsed,
     read_arguments,
@@ -61,7 +62,10 @@ class Settings:
     )
     database: str | None = _setting(
         None,
-        kinds.url(("postgresql", "postgres", "sqlite"), "postgresql://localhost/app or sqlite:///app.db"),
+        kinds.url(
+            ("postgresql", "postgres", "sqlite", "duckdb"),
+            "postgresql://localhost/app or sqlite:///app.db; for event logs alone, duckdb:///events.duckdb",
+        ),
         "URL of the database. Without one, a SQLite file in `folder` serves.",
     )
     folder: Path = _setting(  # noqa: RUF009  # the default is immutable
@@ -139,6 +143,9 @@ class Settings:
         5.0, kinds.seconds(), "After how many seconds another worker may take over from one that went silent."
     )
     poll_s: float = _setting(0.05, kinds.seconds(), "How many seconds a worker waits between two looks at the cache.")
+    capture_every_s: float = _setting(
+        0.2, kinds.seconds(), "How many seconds pass between two captures of what plain commands did to captured keys."
+    )
     allow_eviction: bool = _setting(
         False,
         kinds.boolean(),
@@ -146,6 +153,8 @@ class Settings:
     )
     mappings: tuple[DeclaredMapping, ...] = ()
     """The mappings that the TOML file declares, in its order, each with the URL of its own database or None."""
+    captures: tuple[DeclaredCapture, ...] = ()
+    """The captures that the TOML file declares, in its order."""
 
     @classmethod
     def load(cls, **arguments: object) -> Settings:
@@ -196,7 +205,7 @@ def load_settings(arguments: Mapping[str, object], environment: Mapping[str, str
             base = file.path.parent if value.from_file and file.path is not None else directory
             found[fields_by_name[value.name]] = base / result if isinstance(result, Path) else result
     found["folder"] = directory / found["folder"]  # a later change of the working directory must not move it
-    settings = Settings(**found, mappings=mappings_in(file, problems))
+    settings = Settings(**found, mappings=mappings_in(file, problems), captures=captures_in(file, problems))
     problems.raise_all()
     _check_together(settings, problems)
     problems.raise_all()

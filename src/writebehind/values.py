@@ -82,16 +82,19 @@ class KeyCodec:
         return _canonical(part, column, self.mapping).encode()
 
     def decode(self, field: bytes) -> Row:
-        """The key columns' values of a field that ``encode`` made.
+        """The key columns' values of a field that ``encode`` made, or another program alike.
 
-        :raises KeyRefused: where the field was not made for these columns.
+        :raises KeyRefused: where it is not the canonical field of a key: two fields would be one row.
         """
         try:
             text = field.decode()
             parts = [text] if len(self.columns) == 1 else json.loads(text)
-            return tuple(key_part(part, column) for part, column in zip(parts, self.columns, strict=True))
-        except (ValueError, TypeError, AttributeError) as error:
+            row = tuple(key_part(part, column) for part, column in zip(parts, self.columns, strict=True))
+            if self.encode(row) != field:
+                raise ValueError("it is not in its canonical form")  # noqa: TRY301
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise KeyRefused(f"the field {field!r} of {self.mapping!r} is not a key", why=str(error)) from error
+        return row
 
 
 def _canonical(part: object, column: KeyColumn, mapping: str) -> str:
@@ -109,7 +112,7 @@ def _canonical(part: object, column: KeyColumn, mapping: str) -> str:
             except ValueError:
                 pass  # falls through to the refusal below, which names the key and the column
     elif isinstance(part, str):
-        if "\x00" in part or any("\ud800" <= character <= "\udfff" for character in part):
+        if "\x00" in part or (not part.isascii() and any("\ud800" <= character <= "\udfff" for character in part)):
             raise KeyRefused(
                 f"the key {part!r} of {mapping!r} cannot be stored in the column {column.name!r}",
                 why="it has a NUL character or half of a surrogate pair",

@@ -116,6 +116,15 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     return found
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "duckdb"])
+def event_bench(request: pytest.FixtureRequest) -> Bench:
+    """A fresh database of each kind, those that serve event logs alone too, without a ledger."""
+    name = {"postgresql": "postgres", "duckdb": "warehouse"}.get(request.param, request.param)
+    found = request.getfixturevalue(name)
+    assert isinstance(found, Bench)
+    return found
+
+
 @pytest.fixture
 def database(bench: Bench) -> Database:
     """A fresh database of each kind, with a ledger and the table ``videos (id, likes, views)``."""

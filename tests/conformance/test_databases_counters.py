@@ -10,6 +10,7 @@ import pytest
 
 from writebehind.databases.contract import PartitionName
 from writebehind.errors import MappingError, RowRefused
+from writebehind.mapping import counter_columns
 from writebehind.values import INT64_MAX, INT64_MIN
 
 PARTITION = PartitionName("app", "videos.likes", 0)
@@ -160,7 +161,7 @@ STRANGE_TEXTS = [
 
 @pytest.mark.parametrize("policy", ["dead_letter", "insert"])
 def test_text_keys_are_only_ever_values(bench: Any, policy: str) -> None:
-    bench.database.create_counter_table("words", ["word"], ["n"])
+    bench.database.create_table("words", counter_columns(["word"], ["n"]), ["word"])
     if policy == "dead_letter":
         for text in STRANGE_TEXTS:
             bench.sql("INSERT INTO words (word) VALUES (%s)", (text,))
@@ -175,7 +176,8 @@ def test_text_keys_are_only_ever_values(bench: Any, policy: str) -> None:
 
 
 def test_composite_keys(bench: Any, database: Any) -> None:
-    bench.database.create_counter_table("scores", ["board", "player"], ["points", "games"])
+    key = ["board", "player"]
+    bench.database.create_table("scores", counter_columns(key, ["points", "games"]), key)
     counters = [bench.bind("scores.points", missing="insert"), bench.bind("scores.games", missing="insert")]
 
     bench.add(counters, ("chess", "ada", 3, 1), ("chess", "bob", 1, 1), ("go", "ada", 5, None))
@@ -202,8 +204,8 @@ def test_uuid_keys(bench: Any, database: Any) -> None:
 
 def test_names_are_quoted_whatever_is_in_them(bench: Any, database: Any) -> None:
     table, key, column = 'we"ird; drop', "k'%s {0}", 'co"l%(a)s'
-    database.create_counter_table(table, [key], [column])
-    database.create_counter_table(table, [key], [column])  # once more changes nothing
+    database.create_table(table, counter_columns([key], [column]), [key])
+    database.create_table(table, counter_columns([key], [column]), [key])  # once more changes nothing
     counter = bench.bind(f"{table}.{column}", missing="insert")
 
     bench.add(counter, ("a", 1))
@@ -216,7 +218,7 @@ def test_a_schema_may_be_named(bench: Any, database: Any) -> None:
     schema = "main" if bench.dialect == "sqlite" else "shop"
     if bench.dialect == "postgresql":
         bench.sql("CREATE SCHEMA shop")
-    database.create_counter_table(f"{schema}.clips", ["id"], ["n"])
+    database.create_table(f"{schema}.clips", counter_columns(["id"], ["n"]), ["id"])
     counter = bench.bind(f"{schema}.clips.n", missing="insert")
 
     bench.add(counter, ("a", 1))

@@ -21,6 +21,9 @@ from writebehind.values import INT64_MAX, INT64_MIN
 Events = Sequence[Mapping[str, Text]]
 
 
+CLICKS = "CREATE TABLE clicks (page TEXT, place BIGINT, n INTEGER CHECK (n < 100), note TEXT DEFAULT 'none')"
+
+
 def bind(bench: Any, table: str = "clicks", **options: Any) -> BoundEvents:
     """An event log, bound to its table as the database describes it."""
     return EventMapping.parse(table, **options).bind(bench.database.table_shape(table))
@@ -38,10 +41,10 @@ def append(bench: Any, log: BoundEvents, events: Events, first: int = 1) -> Rows
 
 
 @pytest.fixture
-def clicks(bench: Any) -> Any:
+def clicks(event_bench: Any) -> Any:
     """A fresh database with the table ``clicks (page, place, n, note)``."""
-    bench.sql("CREATE TABLE clicks (page TEXT, place BIGINT, n INTEGER CHECK (n < 100), note TEXT DEFAULT 'none')")
-    return bench
+    event_bench.sql(CLICKS)
+    return event_bench
 
 
 def test_events_are_appended_in_order_with_their_positions(clicks: Any) -> None:
@@ -118,14 +121,17 @@ TEXTS = st.none() | st.text(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(st.dictionaries(st.sampled_from(["page", "note"]), TEXTS), max_size=12))
-def test_any_texts_survive(clicks: Any, events: list[dict[str, Text]]) -> None:
-    clicks.sql("DELETE FROM clicks")
+def test_any_texts_survive(bench: Any, events: list[dict[str, Text]]) -> None:
+    clicks = bench
+    clicks.sql("DROP TABLE IF EXISTS clicks")
+    clicks.sql(CLICKS)
     append(clicks, bind(clicks, position="place"), events)
     found = clicks.sql("SELECT page, note FROM clicks ORDER BY place")
     assert found == [(event.get("page"), event.get("note", "none")) for event in events]
 
 
-def test_strange_names(bench: Any) -> None:
+def test_strange_names(event_bench: Any) -> None:
+    bench = event_bench
     bench.sql('CREATE TABLE "50% off" ("a ""b"" %d%%" TEXT, "{c}?" TEXT, "p:%" BIGINT)')
     append(bench, bind(bench, "50% off", position="p:%"), [{'a "b" %d%%': "%s", "{c}?": "?"}, {"{c}?": "x"}])
     assert bench.sql('SELECT * FROM "50% off" ORDER BY "p:%"') == [("%s", "?", 1), (None, "x", 2)]
@@ -192,7 +198,10 @@ def test_every_kind_is_kept_exactly_by_sqlite(sqlite: Any) -> None:
     assert third == (3, None, 0.1, 0, *[None] * 6, b"", None)
 
 
-def test_a_refused_event_is_undone_by_a_savepoint(clicks: Any) -> None:
+def test_a_refused_event_is_undone_by_a_savepoint(bench: Any) -> None:
+    clicks = bench
+    clicks.sql(CLICKS)
+    assert clicks.database.has_savepoints
     log = bind(clicks, position="place")
     clicks.database.create_ledger()
     with clicks.database.transaction() as transaction:
@@ -230,7 +239,6 @@ def test_texts_that_postgresql_cannot_hold_are_refused(postgres: Any, text: str)
 
 def test_a_trial_finds_what_is_refused_and_leaves_nothing(clicks: Any) -> None:
     log = bind(clicks)
-    assert clicks.database.has_savepoints
     assert clicks.database.try_events(rows_of(log, [{"n": "1"}, {"page": "/a"}])) is None
 
     refused = clicks.database.try_events(rows_of(log, [{"n": "1"}, {"n": "100"}]))

@@ -18,11 +18,10 @@ from writebehind.errors import DatabaseRefused, LedgerMissing, MappingConflict
 NAME = PartitionName("app", "videos.likes", 0)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "duckdb"])
-def bench(request: pytest.FixtureRequest) -> Any:
-    """A fresh database of each kind, without a ledger; the ledger is the same in all."""
-    fixtures = {"sqlite": "sqlite", "postgresql": "postgres", "duckdb": "warehouse"}
-    return request.getfixturevalue(fixtures[request.param])
+@pytest.fixture
+def bench(event_bench: Any) -> Any:
+    """The ledger is the same in all databases."""
+    return event_bench
 
 
 def test_without_a_ledger_the_error_says_how_to_make_one(bench: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from writebehind.errors import ColumnRefused, MappingError, TableMissing
+from writebehind.mapping import NewColumn
 from writebehind.values import INT64_MAX, INT64_MIN, Amounts
 
 
@@ -16,6 +17,29 @@ def test_a_table_that_does_not_exist_has_no_shape(bench: Any) -> None:
     assert bench.database.table_shape("nowhere.nothing") is None
     with pytest.raises(TableMissing):
         bench.bind("nothing.likes")
+
+
+NEW_COLUMNS = [
+    NewColumn("id", "text", is_required=True),
+    NewColumn("n", "integer", is_required=True, default=-7),
+    NewColumn('od"d %s', "integer"),
+    NewColumn("at", "timestamp_tz"),
+]
+
+
+def test_a_table_that_is_made_holds_what_was_asked_for(bench: Any) -> None:
+    for _ in range(2):  # once more changes nothing
+        bench.database.create_table("made", NEW_COLUMNS, ["id"])
+        bench.database.create_table("without_key", NEW_COLUMNS)
+    shape = bench.database.table_shape("made")
+    assert (shape.primary_key, bench.database.table_shape("without_key").primary_key) == (("id",), ())
+    assert list(shape.columns) == [column.name for column in NEW_COLUMNS]
+    assert [column.value_type.kind for column in shape.columns.values()] == [column.kind for column in NEW_COLUMNS]
+    assert [column.value_type.is_required for column in shape.columns.values()] == [True, True, False, False]
+    assert [column.default_text for column in shape.columns.values()] == [None, "-7", None, None]
+    assert shape.columns["n"].value_type.bits == 64
+    bench.sql("INSERT INTO made (id) VALUES ('a')")
+    assert bench.sql("SELECT * FROM made") == [("a", -7, None, None)]
 
 
 def test_a_view_is_refused_and_says_so(bench: Any, database: Any) -> None:

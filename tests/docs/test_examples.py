@@ -219,7 +219,7 @@ $ writebehind status --cache redis://localhost:6379/0 \\
 cache      redis://localhost:6379
 ...
 incidents  0
-videos.likes: at risk 2 writes to 1 keys, the oldest 1.5 s old; dead letters 0
+counter  videos.likes  at risk 2 writes to 1 row, the oldest 1.5 s old; dead letters 0
 ```
 
 ```console

@@ -1,19 +1,27 @@
-"""docs/settings.md: its table is what ``writebehind.settings.TABLE`` renders, and its TOML file is read.
+"""docs/settings.md: its table is what ``writebehind.settings.TABLE`` renders, its TOML file is read, and the options of
+mappings are those of ``writebehind.setting_sources.SECTIONS``.
 
 Regenerate the table with ``python tests/docs/test_settings.py``.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
-from writebehind.setting_sources import DEFAULT_FILE
+import pytest
+
+from writebehind.setting_sources import DEFAULT_FILE, SECTIONS
 from writebehind.settings import TABLE, Setting, load_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 _TABLE = re.compile(r"(?<=<!-- table: begin -->\n).*?(?=<!-- table: end -->)", re.DOTALL)
 _TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def page() -> str:
+    return PAGE.read_text(encoding="utf-8")
 
 
 def rendered() -> str:
@@ -58,7 +66,34 @@ def test_the_toml_file_is_read_as_it_stands(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / DEFAULT_FILE).write_text(text, encoding="utf-8")
         settings = load_settings({}, {}, folder)
-        assert len(settings.counters) == text.count("[counters."), text
+        declared = re.findall(r"^\[(\w+)\.", text, re.MULTILINE)
+        assert len(settings.mappings) == len(declared), text
+        assert set(declared) == set(SECTIONS), "every kind has its example"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_options_of_a_mapping_are_those_of_the_code(section: str) -> None:
+    found = re.search(rf"^### {section.capitalize()}$(.*?)(?=^#|\Z)", page(), re.MULTILINE | re.DOTALL)
+    assert found, f"docs/settings.md has no section ### {section.capitalize()}"
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", found[1], re.MULTILINE)
+    assert [name for name, _ in rows] == [*SECTIONS[section].options, "database"]
+    parameters = inspect.signature(SECTIONS[section].parse).parameters
+    for name, shown in rows:
+        default = None if name == "database" else parameters[name].default
+        if default in (None, inspect.Parameter.empty):
+            assert not shown.startswith('`"') or name == "best", f"{name} has no default"  # best: depends on keep
+        else:
+            assert shown == (f'`"{default}"`' if isinstance(default, str) else f"`{default}`"), name
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_choices_of_an_option_are_said(section: str) -> None:
+    text = page().partition(f"### {section.capitalize()}\n")[2].partition("\n### ")[0]
+    for name, kind in SECTIONS[section].options.items():
+        if kind.fix.startswith("Use one of "):
+            choices = kind.fix.removeprefix("Use one of ").rstrip(".").split(", ")
+            (row,) = re.findall(rf"^\| `{name}` .*$", text, re.MULTILINE)
+            assert all(f'`"{choice}"`' in row for choice in choices), row
 
 
 if __name__ == "__main__":

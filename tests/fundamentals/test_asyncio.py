@@ -7,7 +7,21 @@ import inspect
 
 import pytest
 
-from writebehind import AsyncCounter, AsyncWriteBehind, Counter, DeadLettered, NotOpen, SumOutOfRange, WriteBehind
+from writebehind import (
+    AsyncCounter,
+    AsyncEvents,
+    AsyncLeaderboard,
+    AsyncRecords,
+    AsyncWriteBehind,
+    Counter,
+    DeadLettered,
+    Events,
+    Leaderboard,
+    NotOpen,
+    Records,
+    SumOutOfRange,
+    WriteBehind,
+)
 from writebehind.testing.valkey import TemporaryValkey
 
 
@@ -90,11 +104,24 @@ async def test_misses_of_one_instant_are_one_statement(
         assert 1 <= len(reads) <= 3
 
 
-def test_both_worlds_have_the_same_names_and_parameters() -> None:
-    for blocking, awaiting in ((WriteBehind, AsyncWriteBehind), (Counter, AsyncCounter)):
-        names = {name for name in vars(blocking) if not name.startswith("_")} - {"run_worker"}
-        assert names == {name for name in vars(awaiting) if not name.startswith("_")}
-        for name in names:
-            method, same = getattr(blocking, name), getattr(awaiting, name)
-            assert list(inspect.signature(method).parameters) == list(inspect.signature(same).parameters)
-            assert inspect.iscoroutinefunction(same) == (name != "counter")
+DECLARING = {"counter", "leaderboard", "records", "events", "capture"}
+WORLDS = [
+    (WriteBehind, AsyncWriteBehind),
+    (Counter, AsyncCounter),
+    (Leaderboard, AsyncLeaderboard),
+    (Records, AsyncRecords),
+    (Events, AsyncEvents),
+]
+
+
+@pytest.mark.parametrize(("blocking", "awaiting"), WORLDS)
+def test_both_worlds_have_the_same_names_and_parameters(blocking: type, awaiting: type) -> None:
+    names = {name for name in dir(blocking) if not name.startswith("_")} - {"run_worker"}
+    assert names == {name for name in dir(awaiting) if not name.startswith("_")}
+    for name in names:
+        method, same = getattr(blocking, name), getattr(awaiting, name)
+        if isinstance(method, property):
+            assert isinstance(same, property)
+            continue
+        assert list(inspect.signature(method).parameters) == list(inspect.signature(same).parameters)
+        assert inspect.iscoroutinefunction(same) == (name not in DECLARING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 COMMAND = [sys.executable, "-m", "writebehind"]
@@ -81,6 +83,93 @@ def test_the_printed_sql_is_what_init_runs(folder: Path) -> None:
     initialised(folder)
     with closing(sqlite3.connect(folder / "app.db")) as connection:
         assert set(connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'writebehind%'")) == by_hand
+
+
+SEVERAL = """
+database = "sqlite:///app.db"
+flush_after = 3600
+
+[counters."videos.likes"]
+
+[leaderboards."scores.points"]
+member = "player"
+board = "game"
+keep = "sum"
+
+[records.profiles]
+database = "sqlite:///profiles.db"
+
+[events.clicks]
+database = "duckdb:///clicks.duckdb"
+"""
+SEVERAL_WRITER = """
+from writebehind import WriteBehind
+
+wb = WriteBehind()
+likes = wb.counter("videos.likes")
+points = wb.leaderboard("scores.points", member="player", board="game", keep="sum")
+profiles = wb.records("profiles", database="sqlite:///profiles.db")
+clicks = wb.events("clicks", database="duckdb:///clicks.duckdb")
+with wb:
+    for number in range(3):
+        likes.add(7)
+        points.submit("ada", 5, board="go")
+        profiles.put(number, {"name": "Ada"})
+        clicks.append({"page": f"/{number}"})
+"""
+
+
+def test_several_databases_are_initialised_shown_and_drained(folder: Path) -> None:
+    (folder / "writebehind.toml").write_text(SEVERAL)
+    with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
+        connection.execute("CREATE TABLE scores (game TEXT, player TEXT, points INTEGER, PRIMARY KEY (game, player))")
+    with closing(sqlite3.connect(folder / "profiles.db")) as connection, connection:
+        connection.execute("CREATE TABLE profiles (id INTEGER PRIMARY KEY, name TEXT)")
+    with closing(duckdb.connect(str(folder / "clicks.duckdb"))) as warehouse:
+        warehouse.execute("CREATE TABLE clicks (page VARCHAR)")
+
+    done = run(folder, *COMMAND, "init")
+    assert (done.returncode, done.stderr) == (0, "")
+    urls = ("sqlite:///app.db", "sqlite:///profiles.db", "duckdb:///clicks.duckdb")
+    assert done.stdout == "".join(f"The ledger's tables are in place in {url}\n" for url in urls)
+    printed = run(folder, *COMMAND, "init", "--sql").stdout
+    assert [line for line in printed.splitlines() if line.startswith("-- For")] == [
+        f"-- For the database {url}" for url in urls
+    ]
+
+    assert "at risk    nothing" in run(folder, *COMMAND, "status").stdout
+    written = run(folder, sys.executable, "-c", SEVERAL_WRITER)
+    assert written.returncode == 0, written.stderr
+    shown = re.sub(r"[\d.]+ s old", "N s old", run(folder, *COMMAND, "status").stdout).splitlines()
+    assert shown[1:4] == [
+        "database   sqlite:///app.db",
+        "           sqlite:///profiles.db",
+        "           duckdb:///clicks.duckdb",
+    ]
+    assert shown[5:] == [
+        "at risk    12 writes to 8 rows, the oldest N s old",
+        "incidents  0",
+        "counter      videos.likes   at risk 3 writes to 1 row, the oldest N s old; dead letters 0; in sqlite:///app.db",
+        "leaderboard  scores.points  at risk 3 writes to 1 row, the oldest N s old; dead letters 0; in sqlite:///app.db",
+        "record       profiles       at risk 3 writes to 3 rows, the oldest N s old; dead letters 0;"
+        " in sqlite:///profiles.db",
+        "event        clicks         at risk 3 events, the oldest N s old; dead letters 0; in duckdb:///clicks.duckdb",
+    ]
+
+    with subprocess.Popen(
+        [*COMMAND, "worker"], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("flushing") for line in process.stderr)
+        process.terminate()
+        errors = process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0, errors
+    assert likes(folder) == 3
+    with closing(sqlite3.connect(folder / "profiles.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM profiles").fetchall() == [(3,)]
+    with closing(duckdb.connect(str(folder / "clicks.duckdb"))) as warehouse:
+        assert warehouse.execute("SELECT page FROM clicks").fetchall() == [("/0",), ("/1",), ("/2",)]
+    assert "at risk    nothing" in run(folder, *COMMAND, "status").stdout
 
 
 def test_without_a_ledger_the_error_names_init(folder: Path) -> None:

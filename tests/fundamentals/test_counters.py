@@ -269,7 +269,7 @@ def test_what_does_not_fit_is_said_at_open(valkey: TemporaryValkey, videos) -> N
 
 
 def test_a_database_without_a_ledger_names_the_command(valkey: TemporaryValkey, videos) -> None:
-    for table in ("marks", "closed", "batches", "incidents", "dead_letters", "partitions", "meta"):
+    for table in ("captured", "marks", "closed", "batches", "incidents", "dead_letters", "partitions", "meta"):
         videos.run(f"DROP TABLE writebehind_{table}")
     wb = WriteBehind(cache=valkey.url, database=videos.url)
     wb.counter("videos.likes")
@@ -328,3 +328,24 @@ def test_a_total_counts_what_this_process_buffered_before(valkey: TemporaryValke
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+def test_a_full_ring_is_emptied_by_a_flush_and_at_the_end(valkey: TemporaryValkey, videos) -> None:
+    """Without a worker nobody else would make room for what waits to be sent."""
+    wb = WriteBehind(cache=valkey.url, database=videos.url, ring_groups=2, linger_ms=0)
+    likes = wb.counter("videos.likes")
+    with wb:
+        for number in range(1, 4):
+            likes.add(number, ack="local")
+            if number < 3:
+                likes.get(number)  # sent by then: a group each
+        wb.flush(timeout=10)
+        assert videos.all_likes() == {1: 1, 2: 1, 3: 1}
+        for number in range(1, 4):
+            likes.add(number, ack="local")
+            if number < 3:
+                likes.get(number)
+    assert wb._runtime is None
+    with wb:
+        wb.flush(timeout=10)
+    assert videos.all_likes() == {1: 2, 2: 2, 3: 2}

@@ -15,6 +15,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+import duckdb
 import psutil
 import pytest
 
@@ -59,6 +60,11 @@ class Demo:
         assert self.process.poll() is None, self.output
         return "likes/s" in self.output
 
+    def is_playing(self) -> bool:
+        """Whether the second act shows its first figures."""
+        assert self.process.poll() is None, self.output
+        return "games/s" in self.output
+
     def descendants(self) -> list[psutil.Process]:
         """All processes that it has started, those that were detached included."""
         started = psutil.Process(self.process.pid).children(recursive=True)
@@ -99,6 +105,15 @@ class Demo:
         assert found is not None, self.output
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
+    def audited_games(self) -> list[int]:
+        """Acknowledged scores, changes of profiles and clicks."""
+        found = re.findall(r"audit: ([\d,]+) (?:scores|changes of profiles|clicks) were acknowledged", self.output)
+        return [int(count.replace(",", "")) for count in found]
+
+    def found_every_row_right(self) -> bool:
+        """Whether the audits of all four kinds found no difference."""
+        return self.output.count("audit: every row is right, difference 0") == 4 and len(self.audited_games()) == 3
+
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -135,11 +150,17 @@ def test_the_quick_demonstration_counts_every_like_and_leaves_nothing_behind(
     assert len(folders) == 2
 
     assert demo.exit_status(60) == 0, demo.output
-    assert "difference 0" in demo.output
     acknowledged, stored = demo.audited()
     assert acknowledged == stored > 1000
     assert re.search(r"likes → [\d,]+ rows in \d+ UPDATEs?", demo.output), demo.output
     assert re.search(r"one UPDATE each\n", demo.output), "the comparison"
+    assert demo.found_every_row_right(), demo.output
+    scores, changes_of_profiles, clicks = demo.audited_games()
+    assert scores == changes_of_profiles > 50
+    assert clicks == 3 * scores
+    assert re.search(r"scores → [\d,]+ rows in \d+ statements?\n", demo.output), demo.output
+    assert f"\n{clicks:,} clicks → {clicks:,} rows in " in demo.output, "each event is kept"
+    assert re.search(r"top\(\) of 'blocks'.*: 1\. [a-z]+-[a-z]+ [\d,]+, 2\. .*, 3\. ", demo.output), demo.output
     assert "\x1b" not in demo.output, "plain lines without a terminal"
     assert has_ended(processes)
     demo.has_left_nothing(folders)
@@ -156,6 +177,19 @@ def test_ctrl_c_stops_the_clients_and_audits_what_was_acknowledged(
     assert demo.exit_status(30) == 130, demo.output
     assert "difference 0" in demo.output
     assert demo.audited()[0] > 0
+    assert has_ended(processes)
+    demo.has_left_nothing(folders)
+
+
+def test_ctrl_c_in_the_second_act_audits_all_four_kinds(start: Callable[..., Demo], wait_until: WaitUntil) -> None:
+    demo = start("--seconds", "0.5", "--game-seconds", "60")
+    wait_until(demo.is_playing)
+    processes, folders = demo.descendants(), demo.folders()
+    demo.process.send_signal(signal.SIGINT)
+
+    assert demo.exit_status(30) == 130, demo.output
+    assert demo.found_every_row_right(), demo.output
+    assert min(demo.audited_games()) > 0
     assert has_ended(processes)
     demo.has_left_nothing(folders)
 
@@ -177,6 +211,24 @@ def test_a_worker_and_a_cache_that_are_killed_are_replaced_and_cost_no_like(
     assert list((kept / "cache" / "appendonlydir").iterdir())
 
 
+def test_a_worker_and_a_cache_that_are_killed_in_the_second_act_cost_no_row_of_any_kind(
+    start: Callable[..., Demo], wait_until: WaitUntil, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    demo = start("--seconds", "0.5", "--game-seconds", "4", "--keep", str(kept))
+    wait_until(demo.is_playing)
+    demo.child("worker").kill()
+    wait_until(lambda: "was killed by SIGKILL; another was started" in demo.output)
+    demo.valkey().kill()
+    wait_until(lambda: "it was started again" in demo.output)
+
+    assert demo.exit_status(60) == 0, demo.output
+    assert demo.found_every_row_right(), demo.output
+    with duckdb.connect(str(kept / "events.duckdb"), read_only=True) as warehouse:
+        ((rows, ids),) = warehouse.execute("SELECT count(*), count(DISTINCT id) FROM clicks").fetchall()
+    assert rows == ids >= demo.audited_games()[-1]
+
+
 def test_a_writer_that_is_killed_is_noticed_and_what_it_was_acknowledged_is_there(
     start: Callable[..., Demo], wait_until: WaitUntil
 ) -> None:
@@ -192,11 +244,31 @@ def test_a_writer_that_is_killed_is_noticed_and_what_it_was_acknowledged_is_ther
     demo.has_left_nothing(folders)
 
 
-def test_nothing_stays_when_the_demonstration_itself_is_killed(
+def test_a_player_that_is_killed_is_noticed_and_what_it_was_acknowledged_is_there(
     start: Callable[..., Demo], wait_until: WaitUntil
 ) -> None:
-    demo = start("--seconds", "60")
-    wait_until(demo.is_measuring)
+    demo = start("--seconds", "0.5", "--game-seconds", "60")
+    wait_until(demo.is_playing)
+    processes, folders = demo.descendants(), demo.folders()
+    demo.child("games.player").kill()
+
+    assert demo.exit_status(30) == 1, demo.output
+    assert "was killed by SIGKILL" in demo.output
+    assert demo.found_every_row_right(), demo.output
+    assert min(demo.audited_games()) > 0
+    assert has_ended(processes)
+    demo.has_left_nothing(folders)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "has_begun"),
+    [(("--seconds", "60"), Demo.is_measuring), (("--seconds", "0.5", "--game-seconds", "60"), Demo.is_playing)],
+)
+def test_nothing_stays_when_the_demonstration_itself_is_killed(
+    seconds: tuple[str, ...], has_begun: Callable[[Demo], bool], start: Callable[..., Demo], wait_until: WaitUntil
+) -> None:
+    demo = start(*seconds)
+    wait_until(lambda: has_begun(demo))
     processes, folders = demo.descendants(), demo.folders()
     demo.kill()
 
@@ -266,11 +338,11 @@ def test_the_audit_allows_both_outcomes_of_a_like_without_an_answer(rows: sqlite
 def test_an_audit_that_fails_makes_the_demonstration_fail() -> None:
     exact = compare(ACKNOWLEDGED, ACKNOWLEDGED, {2: 7, 3: 50_000})
     wrong = compare(ACKNOWLEDGED, ACKNOWLEDGED, {2: 7, 3: 49_999})
-    assert exit_status(exact, complete=True, interrupted_with=None) == 0
-    assert exit_status(exact, complete=False, interrupted_with=None) == 1
-    assert exit_status(exact, complete=False, interrupted_with=130) == 130
-    assert exit_status(wrong, complete=True, interrupted_with=None) == 1
-    assert exit_status(wrong, complete=False, interrupted_with=130) == 1
+    assert exit_status(is_exact=exact.is_exact, complete=True, interrupted_with=None) == 0
+    assert exit_status(is_exact=exact.is_exact, complete=False, interrupted_with=None) == 1
+    assert exit_status(is_exact=exact.is_exact, complete=False, interrupted_with=130) == 130
+    assert exit_status(is_exact=wrong.is_exact, complete=True, interrupted_with=None) == 1
+    assert exit_status(is_exact=wrong.is_exact, complete=False, interrupted_with=130) == 1
 
 
 # What it measures with

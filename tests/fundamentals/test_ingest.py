@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from writebehind.cli.ingest_run import WRITES_BETWEEN_WAITS
+from writebehind.cli.ingest_run import LINES_BETWEEN_WAITS
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "access-sample.log"
 LINE = '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET {} HTTP/1.1" 200 {} "-" "-"\n'
@@ -107,7 +107,7 @@ def test_the_counts_are_those_of_a_plain_counter(folder: Folder, log: Path) -> N
     assert done.stderr == ""
     assert folder.counts() == plain
     assert re.fullmatch(
-        rf"{plain.total():,} lines counted → {len(plain):,} rows in \d statements?, [\d.]+ s \([\d,]+ lines/s\)\n",
+        rf"{plain.total():,} lines ingested → {len(plain):,} rows in \d statements?, [\d.]+ s \([\d,]+ lines/s\)\n",
         done.stdout,
     )
 
@@ -141,7 +141,7 @@ def test_bad_lines_are_reported_by_number_and_the_others_are_counted(folder: Fol
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == [f"line {n}" for n in (2, 5, 6, 7, 8)]
     assert "\x1b" not in done.stderr
     assert max(map(len, done.stderr.splitlines())) < 500
-    assert done.stdout.startswith("3 lines counted, 5 bad, 1 empty → 1 row in ")
+    assert done.stdout.startswith("3 lines ingested, 5 bad, 1 empty → 1 row in ")
 
 
 def test_on_error_fail_counts_what_came_before(folder: Folder) -> None:
@@ -151,7 +151,7 @@ def test_on_error_fail_counts_what_came_before(folder: Folder) -> None:
     assert done.returncode == 1
     assert folder.counts() == {"/a": 3}
     assert done.stderr.startswith("writebehind: line 4: not in the common or combined log format: nonsense\n")
-    assert "nothing of it or after it is counted" in done.stderr
+    assert "nothing of it or after it is ingested" in done.stderr
 
 
 def test_an_existing_table_with_other_names_two_counters_and_a_composite_key(folder: Folder) -> None:
@@ -204,7 +204,7 @@ def test_bad_lines_alone_are_a_failure_and_nothing_at_all_is_none(folder: Folder
     assert folder.run(*arguments, stdin=b"{}\n").returncode == 1
     done = folder.run(*arguments)
     assert done.returncode == 0
-    assert done.stdout.startswith("0 lines counted → 0 rows in 0 statements")
+    assert done.stdout.startswith("0 lines ingested → 0 rows in 0 statements")
 
 
 def wait_for_counts(folder: Folder, process: subprocess.Popen[bytes], wanted: dict[object, object]) -> None:
@@ -238,7 +238,7 @@ def test_a_stream_is_flushed_while_it_goes_on(folder: Folder) -> None:
         wait_for_counts(folder, process, {"/a": 2, "/b": 1})
         output, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (0, b"")
-    assert output.startswith(b"3 lines counted")
+    assert output.startswith(b"3 lines ingested")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -251,7 +251,7 @@ def test_a_signal_is_the_normal_end_of_a_stream(folder: Folder, number: signal.S
         assert process.wait(PATIENCE_S) == 0
         assert process.stderr is not None
         assert process.stderr.read() == (
-            b"writebehind: the last line had no end when the signal came, and is not counted\n"
+            b"writebehind: the last line had no end when the signal came, and is not ingested\n"
         )
     assert folder.counts() == {"/a": 500}
 
@@ -262,8 +262,8 @@ def test_a_second_signal_does_not_wait_for_the_flush_and_the_next_run_flushes(fo
         send(process, "nonsense\n")
         assert first_message(process).startswith(b"line 1: ")
         writer.execute("BEGIN IMMEDIATE")  # nobody else can write now
-        send(process, LINE.format("/a", 1) * WRITES_BETWEEN_WAITS + "nonsense\n")
-        assert first_message(process).startswith(b"line %d: " % (WRITES_BETWEEN_WAITS + 2))  # all are in the cache
+        send(process, LINE.format("/a", 1) * LINES_BETWEEN_WAITS + "nonsense\n")
+        assert first_message(process).startswith(b"line %d: " % (LINES_BETWEEN_WAITS + 2))  # all are in the cache
         process.send_signal(signal.SIGINT)
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -272,7 +272,7 @@ def test_a_second_signal_does_not_wait_for_the_flush_and_the_next_run_flushes(fo
         assert b"left without waiting" in process.stderr.read()
         assert folder.counts() == {}
     assert folder.run(*STREAM).returncode == 0
-    assert folder.counts() == {"/a": WRITES_BETWEEN_WAITS}
+    assert folder.counts() == {"/a": LINES_BETWEEN_WAITS}
 
 
 def test_a_file_that_a_signal_interrupts_says_how_far_it_came(folder: Folder) -> None:

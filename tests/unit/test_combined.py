@@ -47,6 +47,7 @@ def test_every_field_is_the_text_of_the_log() -> None:
         "ident": None,
         "user": "ada",
         "time": "17/May/2015:10:05:03 +0000",
+        "logged_at": "2015-05-17T10:05:03+00:00",
         "method": "GET",
         "path": "/a/b.png?x=1&y=%20",
         "path_only": "/a/b.png",
@@ -71,6 +72,20 @@ def test_clients_may_be_any_address_or_name(client: str) -> None:
 
 def test_a_user_may_have_spaces_and_brackets() -> None:
     assert fields_of(LINE.replace(" ada ", " ada [the] first "))["user"] == "ada [the] first"
+
+
+@pytest.mark.parametrize(
+    ("time", "logged_at"),
+    [
+        ("01/Jan/2024:00:00:00 -0330", "2024-01-01T00:00:00-03:30"),
+        ("31/Dec/1999:23:59:60 +1400", "1999-12-31T23:59:60+14:00"),  # whether that is a moment the column says
+        ("17/Mai/2015:10:05:03 +0000", None),
+        ("2015-05-17T10:05:03Z", None),
+    ],
+)
+def test_the_time_is_there_in_iso_8601_too(time: str, logged_at: str | None) -> None:
+    fields = fields_of(LINE.replace("17/May/2015:10:05:03 +0000", time))
+    assert (fields["time"], fields["logged_at"]) == (time, logged_at)
 
 
 def test_escaped_quotes_do_not_end_a_field() -> None:

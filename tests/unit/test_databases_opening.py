@@ -32,17 +32,27 @@ def test_passwords_are_never_shown(url: str, shown: str) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://u:s3cr3t@host/db", "", "videos.db", "postgresql", "sqlite"])
 def test_an_unknown_database_names_the_known_ones(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="postgresql://, postgres://, sqlite:///") as caught:
+    with pytest.raises(ConfigurationError, match="postgresql://, postgres://, sqlite:///, duckdb:///") as caught:
         open_database(url)
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("writebehind.databases.postgresql")]:
+@pytest.mark.parametrize(
+    ("extra", "driver", "url"),
+    [
+        ("postgresql", "psycopg", "postgresql://u@host/db"),
+        ("duckdb", "duckdb", "duckdb:///events.duckdb"),
+        ("duckdb", "pyarrow", "duckdb:///events.duckdb"),
+    ],
+)
+def test_a_missing_driver_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, extra: str, driver: str, url: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(f"writebehind.databases.{extra}")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r'pip install "writebehind\[postgresql\]"'):
-        open_database("postgresql://u@host/db")
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ConfigurationError, match=rf'pip install "writebehind\[{extra}\]"'):
+        open_database(url)
 
 
 def test_the_connection_that_was_used_last_is_used_next() -> None:

@@ -228,7 +228,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     @rule(data=st.data())
     def take_back(self, data: st.DataObject) -> None:
         group, name, place = data.draw(st.sampled_from(self.writes[-4:]))
-        if name not in self.taken_back and name not in group.local and self.lane.withdraw(group, name, 1, place):
+        if name not in self.taken_back and name not in group.local and self.lane.withdraw(group, [(name, 1, place)]):
             self.taken_back.add(name)
 
     # On the way

@@ -1,4 +1,4 @@
-"""The loop of ``ingest``: a line is counted whole or not at all, and every line is accounted for."""
+"""The loop of ``ingest``: a line is written whole or not at all, and every line is accounted for."""
 
 from __future__ import annotations
 
@@ -7,50 +7,74 @@ import io
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
-from typing import Literal
 
 import pytest
 
-from writebehind.cli.ingest_report import FlushTotals, Outcome, Troubles
-from writebehind.cli.ingest_run import WRITES_BETWEEN_WAITS, BadLineFound, Ingestion, Tally, Target, describe
+from writebehind.cli.ingest_report import Flushed, FlushTotals, Outcome, Troubles, labels_of
+from writebehind.cli.ingest_run import LINES_BETWEEN_WAITS, BadLineFound, Ingestion, Tally, describe
 from writebehind.cli.input_source import InputFailed, InputSource
 from writebehind.cli.progress import PlainProgress
 from writebehind.cli.signals import StopSignals
-from writebehind.errors import BufferFull, DurabilityUnknown, KeyRefused, WriteBehindError
-from writebehind.ingest import BadLine, CounterOption, ndjson_records, read_lines
-from writebehind.observe import Committed, DeadLettersWritten, FlushFailed, RowsWritten, TransactionBegun
+from writebehind.client.flows.base import Intent
+from writebehind.errors import BufferFull, CacheUnavailable, KeyRefused, WriteBehindError
+from writebehind.ingest import (
+    BadLine,
+    CounterOption,
+    EventsOption,
+    LeaderboardOption,
+    Unusable,
+    ndjson_records,
+    read_lines,
+)
+from writebehind.observe import (
+    Committed,
+    DeadLettersWritten,
+    FlushFailed,
+    PartitionsLocked,
+    RowsWritten,
+    TransactionBegun,
+)
 
 
 class Sums:
-    """A counter that adds up here. It refuses the key ``refused``, and raises ``hindrances`` when waited for."""
+    """A counter that adds up here, once the buffer is told to. It refuses the key ``refused``."""
 
-    def __init__(self, *hindrances: WriteBehindError) -> None:
+    def __init__(self, option: str) -> None:
         self.sums: Counter[object] = Counter()
+        self._option = CounterOption.parse(option)
+
+    def intent(self, fields: Mapping[str, object]) -> Intent | Unusable:
+        counted = self._option.read(fields)
+        if isinstance(counted, Unusable):
+            return counted
+        if counted.key == "refused":
+            raise KeyRefused("the key 'refused' does not fit")
+        return Intent(counted.key, b"", (self.sums, counted), delivery=None)  # type: ignore[arg-type]
+
+
+class Buffer:
+    """Where the counters' writes go. It raises ``hindrances`` first: when asked for room, or when waited for."""
+
+    def __init__(self, *hindrances: WriteBehindError, at_wait: bool = False) -> None:
         self.waits = 0
         self._hindrances = list(hindrances)
+        self._at_wait = at_wait
 
-    def add(
-        self,
-        key: str | tuple[str, ...],
-        amount: int = 1,
-        *,
-        ack: Literal["local", "memory"] | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        if key == "refused":
-            raise KeyRefused("the key 'refused' does not fit")
-        if ack == "memory":
-            self.waits += 1
-            if self._hindrances:
-                error = self._hindrances.pop(0)
-                if isinstance(error, DurabilityUnknown):
-                    self.sums[key] += amount
-                raise error
-        self.sums[key] += amount
+    def buffer(self, intents: Sequence[Intent], timeout_s: float) -> None:
+        if self._hindrances and not self._at_wait:
+            raise self._hindrances.pop(0)
+        for intent in intents:
+            sums, counted = intent.change
+            sums[counted.key] += counted.amount
+
+    def send(self, timeout_s: float) -> None:
+        self.waits += 1
+        if self._hindrances:
+            raise self._hindrances.pop(0)
 
 
 class Shown(PlainProgress):
@@ -64,9 +88,12 @@ class Shown(PlainProgress):
         self.messages.append(message)
 
 
-def ingestion(*targets: Target, fail: bool = False, shown: int = 10, patience_s: float = 60.0) -> Ingestion:
+def ingestion(
+    *targets: Sums, buffer: Buffer | None = None, fail: bool = False, shown: int = 10, patience_s: float = 60.0
+) -> Ingestion:
     return Ingestion(
         targets,
+        buffer or Buffer(),
         Shown(),
         fail_on_error=fail,
         max_errors_shown=shown,
@@ -76,72 +103,78 @@ def ingestion(*targets: Target, fail: bool = False, shown: int = 10, patience_s:
     )
 
 
-def target(option: str, counter: Sums) -> Target:
-    return Target(CounterOption.parse(option), counter)
-
-
 def run(loop: Ingestion, text: str) -> list[str]:
     loop.run(ndjson_records(read_lines(io.BytesIO(text.encode()))))
     assert isinstance(loop.progress, Shown)
     return loop.progress.messages
 
 
-def test_every_line_is_counted_bad_or_empty() -> None:
-    sums = Sums()
-    loop = ingestion(target("t.c=a", sums))
+def test_every_line_is_ingested_bad_or_empty() -> None:
+    sums = Sums("t.c=a")
+    loop = ingestion(sums)
     messages = run(loop, '{"a": "x"}\n\n{"b": 1}\nnonsense\n{"a": "x"}\n{"a": "refused"}')
-    assert loop.tally == Tally(counted=2, bad=3, empty=1, last_line=6)
+    assert loop.tally == Tally(ingested=2, bad=3, empty=1, last_line=6)
     assert sums.sums == {"x": 2}
     assert [message.partition(":")[0] for message in messages] == ["line 3", "line 4", "line 6"]
 
 
-def test_a_line_is_counted_by_all_counters_or_by_none() -> None:
-    first, second = Sums(), Sums()
-    loop = ingestion(target("t.c=a", first), target("t.d=b:n", second))
+def test_a_line_is_written_to_all_mappings_or_to_none() -> None:
+    first, second = Sums("t.c=a"), Sums("t.d=b:n")
+    loop = ingestion(first, second)
     run(loop, '{"a": "x", "b": "y", "n": 3}\n{"a": "x", "b": "y"}\n{"a": "x", "b": "refused", "n": 1}\n')
-    assert loop.tally == Tally(counted=1, bad=2, last_line=3)
+    assert loop.tally == Tally(ingested=1, bad=2, last_line=3)
     assert first.sums == {"x": 1}
     assert second.sums == {"y": 3}
 
 
 def test_only_the_first_bad_lines_are_shown() -> None:
-    loop = ingestion(target("t.c=a", Sums()), shown=2)
+    loop = ingestion(Sums("t.c=a"), shown=2)
     messages = run(loop, "x\n" * 5)
     assert loop.tally.bad == 5
     assert [message[:6] for message in messages] == ["line 1", "line 2", "more b"]
 
 
 def test_on_error_fail_stops_before_the_bad_line() -> None:
-    sums = Sums()
-    loop = ingestion(target("t.c=a", sums), fail=True)
+    sums = Sums("t.c=a")
+    loop = ingestion(sums, fail=True)
     with pytest.raises(BadLineFound) as found:
         run(loop, '{"a": "x"}\n{}\n{"a": "x"}\n')
     assert found.value.line.line_number == 2
     assert sums.sums == {"x": 1}
-    assert loop.tally == Tally(counted=1, bad=1, last_line=1)
+    assert loop.tally == Tally(ingested=1, bad=1, last_line=1)
 
 
-def test_a_write_now_and_then_waits_for_the_cache() -> None:
-    sums = Sums()
-    run(ingestion(target("t.c=a", sums)), '{"a": "x"}\n' * (3 * WRITES_BETWEEN_WAITS))
-    assert sums.waits == 3
-    assert sums.sums == {"x": 3 * WRITES_BETWEEN_WAITS}
+def test_the_cache_is_waited_for_now_and_then() -> None:
+    sums, buffer = Sums("t.c=a"), Buffer()
+    run(ingestion(sums, buffer=buffer), '{"a": "x"}\n' * (3 * LINES_BETWEEN_WAITS + 1))
+    assert buffer.waits == 3
+    assert sums.sums == {"x": 3 * LINES_BETWEEN_WAITS + 1}
 
 
-def test_a_full_cache_is_waited_for_and_an_unknown_outcome_is_not_written_again() -> None:
-    sums = Sums(BufferFull("full"), BufferFull("full"), DurabilityUnknown("unknown"))
-    messages = run(ingestion(target("t.c=a", sums)), '{"a": "x"}\n' * (2 * WRITES_BETWEEN_WAITS))
-    assert sums.sums == {"x": 2 * WRITES_BETWEEN_WAITS}
-    assert messages == ["waiting: full", "waiting: full"]
+@pytest.mark.parametrize("at_wait", [False, True])
+def test_a_full_cache_is_waited_for_and_said_once(at_wait: bool) -> None:
+    sums = Sums("t.c=a")
+    buffer = Buffer(BufferFull("full"), BufferFull("full"), CacheUnavailable("away"), at_wait=at_wait)
+    messages = run(ingestion(sums, buffer=buffer), '{"a": "x"}\n' * LINES_BETWEEN_WAITS)
+    assert sums.sums == {"x": LINES_BETWEEN_WAITS}
+    assert messages == ["waiting: full", "waiting: away"]
 
 
-def test_a_cache_that_stays_full_ends_the_run_with_the_line_uncounted_everywhere() -> None:
-    first, second = Sums(), Sums(BufferFull("full"))
-    loop = ingestion(target("t.c=a", first), target("t.d=a", second), patience_s=0.0)
+def test_a_cache_that_stays_full_ends_the_run_with_the_line_written_nowhere() -> None:
+    first, second = Sums("t.c=a"), Sums("t.d=a")
+    loop = ingestion(first, second, buffer=Buffer(BufferFull("full")), patience_s=0.0)
     with pytest.raises(BufferFull):
-        run(loop, '{"a": "x"}\n' * WRITES_BETWEEN_WAITS)
-    assert first.sums == second.sums
-    assert first.sums["x"] == loop.tally.counted == loop.tally.last_line == WRITES_BETWEEN_WAITS // 2 - 1
+        run(loop, '{"a": "x"}\n')
+    assert first.sums == second.sums == {}
+    assert (loop.tally.ingested, loop.tally.last_line) == (0, 0)
+
+
+def test_a_cache_that_is_waited_for_in_vain_ends_the_run_after_the_last_line_that_was_written() -> None:
+    sums = Sums("t.c=a")
+    loop = ingestion(sums, buffer=Buffer(CacheUnavailable("away"), at_wait=True), patience_s=0.0)
+    with pytest.raises(CacheUnavailable):
+        run(loop, '{"a": "x"}\n' * (LINES_BETWEEN_WAITS + 1))
+    assert sums.sums["x"] == loop.tally.ingested == loop.tally.last_line == LINES_BETWEEN_WAITS
 
 
 def test_what_is_shown_of_a_bad_line_is_printable_and_short() -> None:
@@ -155,8 +188,9 @@ def test_what_is_shown_of_a_bad_line_is_printable_and_short() -> None:
 
 
 def totals_of(rows: int, statements: int, letters: int = 0) -> FlushTotals:
-    totals = FlushTotals()
+    totals = FlushTotals({"t.c": "counter t.c"})
     totals(TransactionBegun())
+    totals(PartitionsLocked(("t.c/0",)))
     totals(RowsWritten("t", rows, statements))
     if letters:
         totals(DeadLettersWritten("t", letters))
@@ -171,7 +205,41 @@ def test_only_what_was_committed_counts() -> None:
     totals(TransactionBegun())
     totals(RowsWritten("t", 3, 1))
     totals(Committed(0.1))
-    assert (totals.rows, totals.statements, totals.dead_letters) == (8, 2, 0)
+    assert totals.all == Flushed(8, 2, 0)
+
+
+OPTIONS = [
+    CounterOption.parse("t.c=a"),
+    CounterOption.parse("t.d=a"),
+    LeaderboardOption.parse("t.e=a:b"),
+    EventsOption.parse("u=a"),
+]
+
+
+def test_counters_of_one_table_share_a_label_and_a_database_of_its_own_is_named() -> None:
+    assert labels_of(OPTIONS, {"u": "postgresql://ada:secret@host/u"}) == {
+        "t.c": "counters t.c, t.d",
+        "t.d": "counters t.c, t.d",
+        "t.e": "leaderboard t.e",
+        "u": "events u in postgresql://ada:***@host/u",
+    }
+
+
+def test_each_mapping_has_its_own_line() -> None:
+    totals = FlushTotals(labels_of(OPTIONS, {}))
+    for partition, rows in (("t.d/3", 5), ("u/0", 1000), ("t.c/0", 2)):
+        totals(TransactionBegun())
+        totals(PartitionsLocked((partition,)))
+        totals(RowsWritten("t", rows, 1))
+        if partition == "u/0":
+            totals(DeadLettersWritten("u", 1))
+        totals(Committed(0.1))
+    assert Outcome(Tally(1_000, 2, 0, 1_002), totals, seconds=0.5).summary().splitlines() == [
+        "1,000 lines ingested, 2 bad, 0.50 s (2,000 lines/s)",
+        "  counters t.c, t.d → 7 rows in 2 statements",
+        "  leaderboard t.e   → 0 rows in 0 statements",
+        "  events u          → 1,000 rows in 1 statement, 1 dead letter",
+    ]
 
 
 def test_what_keeps_a_flush_from_succeeding_is_shown_once_until_it_succeeds() -> None:
@@ -185,7 +253,7 @@ def test_what_keeps_a_flush_from_succeeding_is_shown_once_until_it_succeeds() ->
 def test_the_summary() -> None:
     outcome = Outcome(Tally(9_993, 7, 3, 10_003), totals_of(1_498, 1), seconds=0.5)
     assert outcome.summary() == (
-        "9,993 lines counted, 7 bad, 3 empty → 1,498 rows in 1 statement, 0.50 s (19,986 lines/s)"
+        "9,993 lines ingested, 7 bad, 3 empty → 1,498 rows in 1 statement, 0.50 s (19,986 lines/s)"
     )
     assert outcome.exit_status() == 0
     assert outcome.remarks() == []
@@ -194,16 +262,16 @@ def test_the_summary() -> None:
 @pytest.mark.parametrize(
     ("outcome", "status", "remark"),
     [
-        (Outcome(Tally(), FlushTotals()), 0, ""),
-        (Outcome(Tally(bad=2), FlushTotals()), 1, "no line could be counted"),
-        (Outcome(Tally(1), FlushTotals(), failure="line 2 ..."), 1, "line 2"),
-        (Outcome(Tally(1), FlushTotals(), unflushed="down"), 1, "not all of it is in the database yet: down"),
-        (Outcome(Tally(1), FlushTotals(), refused_writes=1), 1, "the cache refused 1 write "),
-        (Outcome(Tally(1), totals_of(0, 1, letters=2)), 1, "2 rows refused the sum"),
-        (Outcome(Tally(1, last_line=9), FlushTotals(), ended_by=signal.SIGINT), 130, "SIGINT: stopped after line 9"),
-        (Outcome(Tally(1), FlushTotals(), ended_by=signal.SIGTERM, is_stream=True), 0, ""),
-        (Outcome(Tally(1), FlushTotals(), ended_by=signal.SIGTERM, is_stream=True, unflushed="x"), 143, "not all"),
-        (Outcome(Tally(1), FlushTotals(), ended_by=signal.SIGINT, is_stream=True, torn=True), 0, "the last line had"),
+        (Outcome(Tally(), FlushTotals({})), 0, ""),
+        (Outcome(Tally(bad=2), FlushTotals({})), 1, "no line could be ingested"),
+        (Outcome(Tally(1), FlushTotals({}), failure="line 2 ..."), 1, "line 2"),
+        (Outcome(Tally(1), FlushTotals({}), unflushed="down"), 1, "not all of it is in the database yet: down"),
+        (Outcome(Tally(1), FlushTotals({}), refused_writes=1), 1, "the cache refused 1 write "),
+        (Outcome(Tally(1), totals_of(0, 1, letters=2)), 1, "the database refused 2 rows"),
+        (Outcome(Tally(1, last_line=9), FlushTotals({}), ended_by=signal.SIGINT), 130, "SIGINT: stopped after line 9"),
+        (Outcome(Tally(1), FlushTotals({}), ended_by=signal.SIGTERM, is_stream=True), 0, ""),
+        (Outcome(Tally(1), FlushTotals({}), ended_by=signal.SIGTERM, is_stream=True, unflushed="x"), 143, "not all"),
+        (Outcome(Tally(1), FlushTotals({}), ended_by=signal.SIGINT, is_stream=True, torn=True), 0, "the last line had"),
     ],
 )
 def test_exit_statuses_and_remarks(outcome: Outcome, status: int, remark: str) -> None:

@@ -120,7 +120,7 @@ def test_totals_that_the_answer_lacks_are_unknown_and_the_write_is_done() -> Non
 def test_a_write_that_was_never_sent_can_be_taken_back() -> None:
     lane = new_lane()
     group, place = lane.join(b"1", 5)
-    assert lane.withdraw(group, b"1", 5, place)
+    assert lane.withdraw(group, [(b"1", 5, place)])
     assert lane.is_idle
     lane.join(b"1", 1)
     assert waiting(lane) == [{b"1": 1}]
@@ -133,7 +133,7 @@ def test_taking_a_write_back_leaves_those_of_others(others: tuple[int, ...], wan
     for units in others:
         lane.join(b"1", units, want_total=want_total)
     group, place = lane.join(b"1", 3, want_total=want_total)
-    assert lane.withdraw(group, b"1", 3, place)
+    assert lane.withdraw(group, [(b"1", 3, place)])
     assert group.amounts == {b"1": sum(others)}
     lane.written(send(lane), answer(totals=(100,)))
     if want_total:
@@ -144,11 +144,11 @@ def test_a_write_that_may_have_been_sent_cannot_be_taken_back() -> None:
     lane = new_lane()
     group, place = lane.join(b"1", 5)
     flight = send(lane)
-    assert not lane.withdraw(group, b"1", 5, place)
+    assert not lane.withdraw(group, [(b"1", 5, place)])
     lane.keep_flying(flight, SILENT)
-    assert not lane.withdraw(group, b"1", 5, place)
+    assert not lane.withdraw(group, [(b"1", 5, place)])
     lane.resume()
-    assert not lane.withdraw(group, b"1", 5, place)
+    assert not lane.withdraw(group, [(b"1", 5, place)])
 
 
 def test_a_write_that_the_cache_refused_meanwhile_counts_as_taken_back() -> None:
@@ -156,7 +156,7 @@ def test_a_write_that_the_cache_refused_meanwhile_counts_as_taken_back() -> None
     group, place = lane.join(b"1", 5)
     lane.join(b"2", 5)
     lane.refused(send(lane), Refused(0, {0: "RANGE"}))
-    assert lane.withdraw(group, b"1", 5, place)
+    assert lane.withdraw(group, [(b"1", 5, place)])
     assert waiting(lane) == [{b"2": 5}]
 
 
@@ -165,7 +165,7 @@ def test_a_group_of_which_all_was_taken_back_is_never_sent() -> None:
     group, place = lane.join(b"1", 5)
     woken: list[bool] = []
     group.add_sleeper(lambda: woken.append(True))
-    lane.withdraw(group, b"1", 5, place)
+    lane.withdraw(group, [(b"1", 5, place)])
     assert lane.take() is None
     assert group.resolved
     assert woken == [True]
@@ -214,10 +214,10 @@ def test_what_may_have_been_executed_flies_until_there_is_an_answer() -> None:
     assert again is not None
     assert (again.sequence, again.tried_before) == (1, True)
     lane.put_back(again, AWAY)  # this try was not executed, but the first one may have been
-    assert not lane.withdraw(group, b"1", 1, 0)
+    assert not lane.withdraw(group, [(b"1", 1, 0)])
     assert lane.take() is None
     assert lane.resume() is group
-    assert not lane.withdraw(group, b"1", 1, 0)
+    assert not lane.withdraw(group, [(b"1", 1, 0)])
 
 
 def test_resuming_gives_what_waits_where_nothing_was_left_in_the_air() -> None:
@@ -468,7 +468,7 @@ def test_a_group_without_an_answer_is_left_to_settling() -> None:
     lane.keep_flying(late, SILENT)
     assert lane.resume() is None, "the group of the present incarnation is carried by its own thread"
     assert not late.group.resolved
-    assert not lane.withdraw(late.group, b"1", 1, 0)
+    assert not lane.withdraw(late.group, [(b"1", 1, 0)])
     lane.written(present, answer())
     assert [old.groups for old in lane.old] == [[late.group]]
 

@@ -8,9 +8,10 @@ import pytest
 
 from writebehind.cache.keys import PartitionKeys
 from writebehind.chain import Link
-from writebehind.databases.contract import PartitionName
+from writebehind.databases.contract import CounterRows, PartitionName
 from writebehind.errors import KeyRefused
-from writebehind.flush.kinds.counter_rows import column, merge, part
+from writebehind.flush.kinds.counter_rows import column, part
+from writebehind.flush.kinds.counter_rows import merge as merge_readable
 from writebehind.flush.task import Batch, Content, Task, group_by_table
 from writebehind.mapping import BoundCounter, CounterMapping
 from writebehind.values import Amounts, KeyCodec, KeyColumn
@@ -37,6 +38,14 @@ def batch(of: BoundCounter, amounts: dict[bytes, int], partition: int = 0) -> Ba
 
 
 LIKES, VIEWS = counter("videos.likes"), counter("videos.views")
+
+
+def merge(batches: list[Batch]) -> CounterRows:
+    """Of batches in which every field is a key."""
+    unreadable: list[bytes] = []
+    change = merge_readable(batches, lambda _batch, field, _error: unreadable.append(field))
+    assert unreadable == []
+    return change
 
 
 def test_rows_are_sorted_by_key_and_not_by_its_text() -> None:
@@ -92,9 +101,18 @@ def test_every_kind_of_key_is_sorted(
     assert list(change.rows) == rows
 
 
-def test_a_field_that_is_no_key_is_refused_by_name() -> None:
-    with pytest.raises(KeyRefused, match=r"videos\.likes"):
-        merge([batch(LIKES, {b"ada": 1})])
+@pytest.mark.parametrize("field", [b"ada", b"07", b"+7", b" 7", b"", b"\xff", b"[7]"])
+def test_a_field_that_is_no_key_is_told_for_each_counter_and_holds_back_no_other(field: bytes) -> None:
+    unreadable: list[tuple[str, bytes, str]] = []
+
+    def note(of: Batch, bad: bytes, error: KeyRefused) -> None:
+        unreadable.append((of.task.mapping.name, bad, error.what))
+
+    change = merge_readable([batch(LIKES, {field: 1, b"7": 2}), batch(VIEWS, {field: 3})], note)
+    assert [(name, bad) for name, bad, _ in unreadable] == [("videos.likes", field), ("videos.views", field)]
+    assert "videos.likes" in unreadable[0][2]
+    assert list(change.rows) == [(7,)]
+    assert [list(amounts) for amounts in change.amounts] == [[2], [None]]
 
 
 def test_a_part_keeps_rows_and_amounts_together() -> None:

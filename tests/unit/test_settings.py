@@ -43,7 +43,9 @@ def test_load_reads_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_table_describes_every_field() -> None:
-    assert [row.field for row in TABLE] == [each.name for each in fields(Settings) if each.name != "mappings"]
+    assert [row.field for row in TABLE] == [
+        each.name for each in fields(Settings) if each.name not in ("mappings", "captures")
+    ]
     assert all(row.help.endswith(".") and row.kind.fix.endswith(".") for row in TABLE)
     by_name = {row.name: row for row in TABLE}
     assert by_name["flush_after"].variable == "WRITEBEHIND_FLUSH_AFTER"
@@ -251,6 +253,45 @@ def test_counters_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) 
     assert all(part in line for part in parts), line
 
 
+def test_captures(tmp_path: Path) -> None:
+    toml = """
+        [capture."video:{id}:likes"]
+        to = "videos.likes"
+        baseline = "cache"
+        [capture."user:{id}"]
+        to = "profiles"
+        [capture."board:{game}"]
+        to = "scores.points"
+        member = "player"
+    """
+    captures = load(tmp_path, toml).captures
+    assert [each.capture.pattern.text for each in captures] == ["video:{id}:likes", "user:{id}", "board:{game}"]
+    assert [each.mapping for each in captures] == [
+        CounterMapping("videos", "likes", ("id",)),
+        RecordMapping("profiles", ("id",)),
+        LeaderboardMapping("scores", "points", "player", "game", "last", "highest"),
+    ]
+    assert captures[0].capture.baseline == "cache"
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        ("capture = 5", ["capture (writebehind.toml: capture) is not a table"]),
+        ("[capture]\n'v:{id}' = 5", ["the capture 'v:{id}'", "is not a table"]),
+        ("[capture.'v:{id}']", ["does not say where to", "to ="]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaselin = 'zero'", ["baselin (writebehind.toml", "Did you mean baseline?"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\nbaseline = 'mine'", ["baseline", "database, cache, zero"]),
+        ("[capture.'v:{id}']\nto = 'a.b'\ncolumns = 'x'", ["columns= does not belong to a counter"]),
+        ("[capture.'{id}']\nto = 'a.b'", ["the library's own keys"]),
+        ("[captures.'v:{id}']\nto = 'a.b'", ["Did you mean capture?"]),
+    ],
+)  # fmt: skip
+def test_captures_that_are_refused(tmp_path: Path, toml: str, parts: list[str]) -> None:
+    (line,) = problems(tmp_path, toml)
+    assert all(part in line for part in parts), line
+
+
 def test_counters_are_no_argument(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, counters=())
     assert line.startswith("counters (argument) is not a setting.")
@@ -277,6 +318,11 @@ def test_passwords_are_not_shown(tmp_path: Path, name: str, value: str) -> None:
 
 def test_a_url_may_name_several_hosts(tmp_path: Path) -> None:
     url = "postgresql://user@a:5432,b:5432/app"
+    assert load(tmp_path, database=url).database == url
+
+
+@pytest.mark.parametrize("url", ["postgresql://h/app", "postgres://h/app", "sqlite:///a.db", "duckdb:///a.duckdb"])
+def test_every_database_can_be_the_common_one(tmp_path: Path, url: str) -> None:
     assert load(tmp_path, database=url).database == url
 
 

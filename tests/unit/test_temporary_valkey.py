@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from writebehind.testing.valkey import TemporaryValkey
+from writebehind.cache.server_process import server_binary
+from writebehind.testing.valkey import BINARY_VARIABLE, TemporaryValkey
 
 WaitUntil = Callable[[Callable[[], bool]], None]
 
@@ -138,3 +139,15 @@ def test_the_shared_fixture_is_empty_at_first(valkey: TemporaryValkey) -> None:
 
 def test_the_shared_fixture_is_empty_again(valkey: TemporaryValkey) -> None:
     assert valkey.keys() == set()
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_another_server_can_be_named(by_variable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other-server"
+    other.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\nexec {server_binary()} "$@"\n')
+    other.chmod(0o755)
+    if by_variable:
+        monkeypatch.setenv(BINARY_VARIABLE, str(other))
+    with TemporaryValkey(binary=None if by_variable else other) as server, server.client() as client:
+        assert client.ping()
+    assert "locale-collate" not in (tmp_path / "arguments").read_text()  # Redis 7.0 would refuse it

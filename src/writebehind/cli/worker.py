@@ -29,7 +29,7 @@ def worker(
 
     MODULE:NAME is the application's WriteBehind object, imported from the working directory or the
     path. Where there is no Python application, a TOML file (--config, or writebehind.toml here) declares
-    the counters. Several workers may run: each partition is flushed by one of them at a time.
+    the mappings. Several workers may run: each partition is flushed by one of them at a time.
 
     At the signal the worker drains: it flushes what is pending, for at most the setting drain_timeout. What
     is then left stays safe in the cache for the next worker. A second signal leaves at once, which is

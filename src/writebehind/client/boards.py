@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from writebehind.cache import calls
-from writebehind.cache.calls import Argument, Call
+from writebehind.cache.calls import Argument, Call, number
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.cache.link import Link as CacheLink
 from writebehind.cache.link import Links
 from writebehind.chain import Link, new_identity
@@ -42,11 +43,14 @@ SLICE_FIELDS = 1_000
 
 
 class BuildGroup(Gathered):
-    """Callers that wait for one board; ``members`` is how many it had when it was built."""
+    """Callers that wait for one board.
+
+    ``members`` is how many it had when it was built; None where another process builds it, and was not done yet.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.members = 0
+        self.members: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class _Enter:
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """Somebody else is building it, or the building has to begin anew."""
+    """The building has to begin anew."""
 
 
 class BoardBuilders:
@@ -127,12 +131,12 @@ class BoardBuilder(Gathering[BuildGroup]):
             self._finish(group)
         self._builders.forget(self)
 
-    def _build(self) -> Procedure[int]:
+    def _build(self) -> Procedure[int | None]:
         partition = self._delivery.partition
         for _ in range(MOST_TRIES):
             built = yield from ask_database(self._try)
             match built:
-                case int():
+                case int() | None:
                     return built
                 case _Enter():
                     yield from self._delivery.enter()
@@ -140,16 +144,19 @@ class BoardBuilder(Gathering[BuildGroup]):
                     yield from pause(TRY_AGAIN_AFTER_S)
         raise ReadUnsettled(
             f"the board {self.board.decode()!r} of {partition.label} was not built within {MOST_TRIES} tries",
-            why="another process builds it, members are being removed all the time, or no worker settles the partition",
+            why="members are being removed all the time, or no worker settles the partition",
             fix="Read again; check `writebehind status`.",
         )
 
-    def _try(self) -> int | _Enter | _Again:
-        """Build once. Waits for cache and database, on connections of its own."""
+    def _try(self) -> int | _Enter | _Again | None:
+        """Build once; None where another process builds it. Waits for cache and database, on connections of its own."""
         keys, layout = self._delivery.partition.keys, self._delivery.partition.layout
         building, board_key = keys.building(self.board), self._leaderboard.board_key(self.board)
         token = b"\x00" + secrets.token_bytes(12)
         with self._cache.borrow() as cache:
+            size = cache.execute(calls.read_board(keys, board_key, ("size",), layout=layout, highest_first=True))
+            if isinstance(size, calls.BoardAnswer):
+                return number(size.values[0])  # it was built between the caller's question and this one
             begun = cache.execute(
                 calls.begin_board(
                     keys, building, layout=layout, batch=new_identity(), token=token, silence_ms=SILENCE_MS
@@ -161,7 +168,7 @@ class BoardBuilder(Gathering[BuildGroup]):
                 case calls.OtherLayout(found):
                     raise other_layout(self._delivery.partition, found)
                 case calls.BoardBusy():
-                    return self._built_by_another(cache, board_key)
+                    return None
             try:
                 if not self._load(cache, building, token, begun):
                     cache.execute(calls.abandon_board(building, token))
@@ -181,9 +188,6 @@ class BoardBuilder(Gathering[BuildGroup]):
             except BaseException:
                 cache.execute(calls.abandon_board(building, token))  # or the others would wait for its silence to end
                 raise
-
-    def _built_by_another(self, cache: CacheLink, board_key: bytes) -> int | _Again:
-        return cache.execute(calls.board_size(board_key)) or _Again()
 
     def _load(self, cache: CacheLink, building: bytes, token: bytes, begun: calls.BoardBegun) -> bool:
         """Load rows and sealed changes; False where it has to begin anew."""
@@ -219,10 +223,14 @@ class BoardBuilder(Gathering[BuildGroup]):
         if len(found) != link.size:
             return None
         changes = {}
+        found.pop(MARK_FIELD, None)
         for field, text in found.items():
-            board, member = self._leaderboard.split(field)
-            if board == self.board:
-                changes[member.decode()] = self._rules.decode(text)
+            try:
+                board, member = self._leaderboard.split(field)
+                if board == self.board:
+                    changes[member.decode()] = self._rules.decode(text)
+            except ValueError:
+                continue  # written by another program, and no score: it becomes a dead letter
         return changes
 
     def _scores(

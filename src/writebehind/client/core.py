@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -22,9 +23,12 @@ from writebehind.client.ring import RingBounds
 from writebehind.client.settling import refresh, settle
 from writebehind.client.writing import writing_of
 from writebehind.databases.contract import Database, PartitionName
-from writebehind.errors import FlushTimeout, WriteBehindError
+from writebehind.errors import BufferFull, FlushTimeout, WriteBehindError
 from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundMapping, BoundRecords
 from writebehind.observe import Observer
+
+MAKE_ROOM_AFTER_S = 0.1
+"""How long sending may stand still before a flush looks whether it waits for room."""
 
 Kept = tuple[Delivery, Database]
 AnyFlows: TypeAlias = CounterFlows[Any] | LeaderboardFlows[Any] | RecordFlows | EventFlows
@@ -123,14 +127,26 @@ class Client:
                     return False
         return True
 
+    def _send_all_making_room(self, flush_now: Callable[[], None], deadline: float) -> Procedure[bool]:
+        """``send_all``, where a full ring, or the cache's bound, holds writes back until a flush has made room."""
+        while not (yield from self.send_all(min(deadline, time.monotonic() + MAKE_ROOM_AFTER_S))):
+            if time.monotonic() >= deadline:
+                return False
+            full = [delivery for delivery, _ in self._kept if _needs_room(delivery.partition.lane)]
+            if full:
+                yield from ask_database(flush_now)
+            for delivery in full:
+                yield from refresh(delivery)
+        return True
+
     def leave(self, flush_now: Callable[[], None], deadline: float) -> Procedure[bool]:
         """Bring what only this process has into the cache before it goes; False where that did not succeed.
 
         After a rollback of the cache that takes a flush: what was lost is known only then.
         """
-        if not any(delivery.partition.lane.unsettled for delivery, _ in self._kept):
-            return (yield from self.send_all(deadline))
         try:
+            if not any(delivery.partition.lane.unsettled for delivery, _ in self._kept):
+                return (yield from self._send_all_making_room(flush_now, deadline))
             yield from self.flush(flush_now, deadline)
         except WriteBehindError as error:
             for delivery, _ in self._kept:
@@ -147,7 +163,7 @@ class Client:
         """
         while True:
             settlements = self._settlements()
-            if not (yield from self.send_all(deadline)):
+            if not (yield from self._send_all_making_room(flush_now, deadline)):
                 raise FlushTimeout(
                     "the flush did not end within its timeout",
                     why="writes of this process could not be sent to the cache",
@@ -167,3 +183,7 @@ class Client:
 
     def _settlements(self) -> int:
         return sum(delivery.partition.lane.settlements for delivery, _ in self._kept)
+
+
+def _needs_room(lane: Lane) -> bool:
+    return lane.ring.is_full or isinstance(lane.hindrance, BufferFull)

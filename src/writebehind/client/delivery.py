@@ -102,11 +102,13 @@ class Delivery:
         """This try changed nothing: a retry mends it, or else the callers are told.
 
         They cannot be told "nothing was written" where an earlier try may have been executed, and nobody
-        is there to be told where an acknowledged group is written again: both are tried for ever.
+        is there to be told where an acknowledged group is written again, or left out because of this one: these are
+        tried for ever.
         """
         lane = self.partition.lane
         mendable = isinstance(error, NotExecuted | CacheUnavailable | BufferFull)
-        if flight.tried_before or flight.group.is_replay:
+        must_succeed = flight.tried_before or flight.group.is_replay or flight.group.is_firm
+        if must_succeed:
             lane.put_back(flight, error)
         elif not mendable or (isinstance(error, BufferFull) and self._settings.refuse_when_full):
             lane.fail(flight, error)
@@ -114,7 +116,7 @@ class Delivery:
             lane.put_back(flight, error)
         if mendable:
             raise error
-        if flight.tried_before or flight.group.is_replay:
+        if must_succeed:
             raise CacheUnavailable(error.what, why=error.why, fix=error.fix) from error
 
     def _change_incarnation(self, flight: Flight, change: Procedure[None]) -> Procedure[None]:

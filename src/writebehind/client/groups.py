@@ -33,7 +33,9 @@ class WriteGroup(ABC):
     ``sequence`` is 0 until the group is sent. ``refused`` holds, by field, why the cache did not take
     its change; the rest of the group is then sent again without it. ``confirmed`` is set when the
     database has the group; ``watched`` groups have a caller that waits for it, and are never merged.
-    ``is_replay``: it is written again after a rollback, its callers had their answer.
+    ``is_replay``: it is written again after a rollback, its callers had their answer. ``is_firm``: something else is
+    not written again because this will be, or it was rewritten itself: nothing of it can be taken back any more, and it
+    must not fail.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class WriteGroup(ABC):
         "executed_maybe",
         "fields_open",
         "incarnation",
+        "is_firm",
         "is_replay",
         "refused",
         "resolved",
@@ -68,6 +71,7 @@ class WriteGroup(ABC):
         self.totals_unknown = False
         self.watched = False
         self.is_replay = False
+        self.is_firm = False
         self.birth = ""
         self.fields_open = 0
         self.size_bytes = EMPTY_GROUP_SIZE_BYTES

@@ -19,6 +19,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,7 +45,8 @@ class OldLane:
     """What a lane had unconfirmed when its incarnation ended.
 
     ``met_since`` are the incarnations met after it, in order: once a fence of one of them is applied, the
-    database's mark for this lane is final. ``since`` is what the cache has of this producer's later groups.
+    database's mark for this lane is final. ``since`` is what the cache had of this producer's groups from this lane's
+    end to that of the next one in ``Lane.old``.
     """
 
     incarnation: str
@@ -93,6 +95,7 @@ class Lane:
         self.ring = Ring(partition, bounds)
         self._lock = threading.Lock()
         self._waiting: deque[WriteGroup] = deque()
+        self._superseded: list[WriteGroup] = []
         self._plain: WriteGroup | None = None
         self._totals: WriteGroup | None = None
         self._flying: WriteGroup | None = None
@@ -104,14 +107,15 @@ class Lane:
     # Joining
 
     def join(
-        self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False
+        self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False, anyway: bool = False
     ) -> tuple[WriteGroup, int]:
         """Put one write into the group that waits; returns the group and the write's place in it.
 
+        ``anyway``: it belongs to writes that have joined other lanes already, and joins even where the ring is full.
         :raises BufferFull: the ring is full and the policy is to refuse.
         """
         with self._lock:
-            if self.ring.refuses:
+            if self.ring.refuses and not anyway:
                 raise self.ring.full_error()
             group = self._totals if want_total else self._plain
             if group is None or not group.accepts(field, change):
@@ -126,6 +130,26 @@ class Lane:
                 group.add_local(field, change)
             return group, place
 
+    def join_all(self, writes: Sequence[tuple[bytes, Any]]) -> tuple[WriteGroup, list[int]]:
+        """Put as many writes, from the first on, into the group that waits as it takes, at least one; at once, so that
+        they go together. Returns the group and their places in it.
+
+        :raises BufferFull: the ring is full and the policy is to refuse.
+        """
+        with self._lock:
+            if self.ring.refuses:
+                raise self.ring.full_error()
+            group = self._plain
+            if group is None or not group.accepts(*writes[0]):
+                group = self._plain = self._new_group()
+                self._waiting.append(group)
+            places: list[int] = []
+            for field, change in writes:
+                if places and not group.accepts(field, change):
+                    break
+                places.append(group.add(field, change))
+            return group, places
+
     def join_alone(self, field: bytes, change: Any, *, want_total: bool = False, local: bool = False) -> WriteGroup:
         """Put one write into a group of its own, so that a refusal concerns nobody else."""
         group = self._new_group(want_totals=want_total, solo=True)
@@ -136,14 +160,16 @@ class Lane:
             self._waiting.append(group)
         return group
 
-    def withdraw(self, group: WriteGroup, field: bytes, change: Any, place: int) -> bool:
-        """Take a write back that was certainly never sent; False where it may have been."""
+    def withdraw(self, group: WriteGroup, writes: Iterable[tuple[bytes, Any, int]]) -> bool:
+        """Take writes of a group back (field, change, place) that were certainly never sent; False, and nothing is
+        taken back, where they may have been.
+        """
         with self._lock:
-            if group.resolved or group.executed_maybe or group is self._flying:
+            if group.resolved or group.executed_maybe or group is self._flying or group.is_firm or group.is_replay:
                 return False
-            if field in group.refused:
-                return True
-            group.remove(field, change, place)
+            for field, change, place in writes:
+                if field not in group.refused:
+                    group.remove(field, change, place)
             if group.is_empty and not group.sleepers and group in self._waiting:
                 self._discard(group)
             return True
@@ -176,8 +202,7 @@ class Lane:
                 if group is self._totals:
                     self._totals = None
                 if group.is_empty:
-                    group.resolved = True
-                    group.wake_all()
+                    self._end_unsent(group)
                     continue
                 self._sequence += 1
                 group.sequence = self._sequence
@@ -185,6 +210,16 @@ class Lane:
                 self._flying = group
                 return group
             return None
+
+    def _end_unsent(self, group: WriteGroup) -> None:
+        """Nothing of the group is left: it was taken back, or has been written over since. Who waits for the database
+        to have it waits for what has been, which may be in a lane that is not settled yet.
+        """
+        if group.watched and self.old:
+            self._superseded.append(group)
+        elif group.watched:
+            self.ring.follow(group)
+        self._resolve(group)
 
     def wake_next_leader(self) -> bool:
         """Wake one caller of the next group, which then takes it; False where nobody sleeps there."""
@@ -240,16 +275,29 @@ class Lane:
         return None
 
     def _leave_old_lane(self, flight: Flight) -> bool:
-        """Take a group that was not written, and never will be, out of its old lane."""
+        """Take a group that was not written there, and never will be, out of its old lane.
+
+        It comes after what was written since that lane ended, so that only what is still to be written stays in it.
+        """
         old = self._old_lane_of(flight)
         if old is None:
             return False
         self.settlements += 1
         old.groups = [group for group in old.groups if group is not flight.group]
         self.ring.old_groups -= 1
+        self._written_since(old).rewrite(flight.group)
         if not old.groups:
-            self.old.remove(old)
+            self._forget_old(old)
         return True
+
+    def _forget_old(self, old: OldLane) -> None:
+        index = self.old.index(old)
+        if index:
+            self.old[index - 1].since.follow_with(old.since)
+        self.old.remove(old)
+        if not self.old:
+            self._waiting.extend(self._superseded)
+            self._superseded.clear()
 
     def _send_first(self, group: WriteGroup) -> None:
         group.executed_maybe = False
@@ -260,17 +308,16 @@ class Lane:
         """The cache has the group."""
         group = flight.group
         with self._lock:
-            is_present = self._land(flight)
-            if not is_present and self._old_lane_of(flight) is None:
+            is_present, old = self._land(flight), self._old_lane_of(flight)
+            if not is_present and old is None:
                 return
             self.hindrance = None
             group.birth = reply.birth
             group.fields_open = reply.fields
             group.written(reply.totals)
-            for old in self.old:  # the oldest first
-                if old.incarnation == flight.incarnation:
-                    break
-                old.since.note(group)
+            before = self.old if old is None else self.old[: self.old.index(old)]
+            if before:
+                before[-1].since.note(group)
             self.ring.keep(group, of_old_lane=not is_present)
             if is_present:
                 self.ring.confirm(reply.confirmed)
@@ -280,14 +327,16 @@ class Lane:
         """The cache took nothing of the group; what was not refused is sent again under a new number."""
         group = flight.group
         with self._lock:
-            if self._land(flight):
-                self.ring.confirm(reply.confirmed)
-            elif not self._leave_old_lane(flight):
+            if self._flight is not flight and self._old_lane_of(flight) is None:
                 return
             self.hindrance = None
             for index, code in reply.codes.items():
                 group.refuse(index, code)
             group.drop_refused()
+            if self._land(flight):
+                self.ring.confirm(reply.confirmed)
+            else:
+                self._leave_old_lane(flight)
             for name, change, code in group.take_refused_local():
                 self._refuse_local(group, name, change, code)
             group.executed_maybe = False
@@ -449,8 +498,8 @@ class Lane:
             if old not in self.old:
                 return 0, 0  # another thread was first
             self.settlements += 1
-            self._note_unanswered(old)
-            self.old.remove(old)
+            since = self._written_since(old)
+            self._forget_old(old)
             self.ring.old_groups -= len(old.groups)
             again: list[WriteGroup] = []
             for group in old.groups:
@@ -463,18 +512,30 @@ class Lane:
                         self._resolve(group)
                 else:
                     again.append(group)
-            for group in reversed(list(merged(again, old.since, self._new_group))):
+            for group in reversed(list(merged(again, since, self._new_group))):
                 self._waiting.appendleft(group)
             return len(old.groups) - len(again), len(again)
 
-    def _note_unanswered(self, old: OldLane) -> None:
-        """What this producer has written after an old lane's groups, and the cache has not answered yet."""
+    def _written_since(self, old: OldLane) -> WrittenSince:
+        """What this producer has written after an old lane's groups, or may have, as the cache has not answered yet.
+
+        Such groups must reach the cache now, whatever becomes of their callers. What waits is none of them: it is
+        sent after what is written again, and may be taken back until then.
+        """
+        since = WrittenSince(self._rules)
+        if self._rules is None:
+            return since
+        since.follow_with(old.since)
         for later in self.old[self.old.index(old) + 1 :]:
             for group in later.groups:
                 if not group.resolved:
-                    old.since.note(group)
-        for group in (*((self._flying,) if self._flying else ()), *self._waiting):
-            old.since.note(group)
+                    since.note(group)
+                    group.is_firm = True
+            since.follow_with(later.since)
+        if self._flying is not None:
+            since.note(self._flying)
+            self._flying.is_firm = True
+        return since
 
 
 def refusal(code: str, mapping: str, key: object) -> ValueRefused:

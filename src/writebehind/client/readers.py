@@ -35,8 +35,8 @@ class Reader(Protocol[V]):
     @property
     def mapping(self) -> BoundMapping: ...
 
-    def cached(self, partition: Partition, fields: Sequence[bytes]) -> Call[Any]:
-        """The call for cached values."""
+    def cached(self, partition: Partition, fields: Sequence[bytes], incarnation: str) -> Call[Any]:
+        """The call for cached values, for a reader that believes to be in an incarnation."""
         ...
 
     def found(self, fields: Sequence[bytes], reply: Any) -> dict[bytes, V]:
@@ -64,9 +64,9 @@ class CounterReader:
     def __init__(self, counter: BoundCounter) -> None:
         self.mapping = counter
 
-    def cached(self, partition: Partition, fields: Sequence[bytes]) -> Call[Any]:
+    def cached(self, partition: Partition, fields: Sequence[bytes], incarnation: str) -> Call[Any]:
         value_keys = [self.mapping.value_key(field) for field in fields]
-        return calls.read(partition.keys, value_keys, layout=partition.layout)
+        return calls.read(partition.keys, value_keys, layout=partition.layout, incarnation=incarnation)
 
     def found(self, fields: Sequence[bytes], reply: CachedValues) -> dict[bytes, int]:
         return {field: value for field, value in zip(fields, reply.values, strict=True) if value is not None}
@@ -118,9 +118,9 @@ class RecordReader:
         self._rules = record_rules(records)
         self._version_column = records.mapping.version
 
-    def cached(self, partition: Partition, fields: Sequence[bytes]) -> Call[Any]:
+    def cached(self, partition: Partition, fields: Sequence[bytes], incarnation: str) -> Call[Any]:
         value_keys = [self.mapping.value_key(field) for field in fields]
-        return calls.read_records(partition.keys, value_keys, layout=partition.layout)
+        return calls.read_records(partition.keys, value_keys, layout=partition.layout, incarnation=incarnation)
 
     def found(self, fields: Sequence[bytes], reply: CachedRecords) -> dict[bytes, RecordState]:
         columns = self.mapping.columns

@@ -69,13 +69,16 @@ class Loader(Gathering[LoadGroup[V]], Generic[V]):
         partition, reader = self._delivery.partition, self._reader
         chain: tuple[Link, ...] = ()
         for _ in range(MOST_TRIES):
-            reply = yield from ask_cache(calls.pending(partition.keys, chain, fields, layout=partition.layout))
+            present = partition.lane.incarnation
+            reply = yield from ask_cache(
+                calls.pending(partition.keys, chain, fields, layout=partition.layout, incarnation=present)
+            )
             match reply:
                 case calls.OtherChain(now):
                     chain = now
                     continue
-                case calls.NewIncarnation():
-                    yield from self._delivery.enter()
+                case calls.NewIncarnation(incarnation):
+                    yield from self._delivery.meet(incarnation, leaving=present)
                     continue
                 case calls.OtherLayout(layout):
                     raise other_layout(partition, layout)

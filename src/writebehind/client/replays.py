@@ -10,7 +10,7 @@ from writebehind.client.groups import WriteGroup
 
 
 class WrittenSince:
-    """What a producer has written since its lane left an incarnation, where that decides what is written again.
+    """What a producer has written after a lane's end, where that decides what is written again.
 
     Sums and event logs do not ask: ``rules`` is None for them.
     """
@@ -23,8 +23,16 @@ class WrittenSince:
         """This group was written later than what may be written again."""
         if self.rules is None:
             return
-        for field, change in group.items():
+        self._note(group.items())
+
+    def follow_with(self, other: WrittenSince) -> None:
+        """All that the other one has was written later still."""
+        self._note(other._changes.items())
+
+    def _note(self, changes: Iterable[tuple[bytes, Any]]) -> None:
+        for field, change in changes:
             before = self._changes.get(field)
+            assert self.rules is not None, "nothing is noted without rules"
             self._changes[field] = change if before is None else self.rules.then(before, change)
 
     def left_of(self, group: WriteGroup) -> list[tuple[bytes, Any]]:
@@ -40,6 +48,15 @@ class WrittenSince:
                 left.append((field, rest))
         return left
 
+    def rewrite(self, group: WriteGroup) -> None:
+        """Leave in a group what is still to be written of it, without its callers' parts if that is less."""
+        if self.rules is None:
+            return
+        left = self.left_of(group)
+        if left != list(group.items()):
+            group.replace(left)
+            group.is_firm = True
+
 
 def merged(
     groups: Iterable[WriteGroup], since: WrittenSince, new_group: Callable[[], WriteGroup]
@@ -50,7 +67,6 @@ def merged(
     """
     replay: WriteGroup | None = None
     for group in groups:
-        left = since.left_of(group)
         group.sequence = 0
         group.executed_maybe = False
         if not group.resolved or group.watched:
@@ -58,14 +74,13 @@ def merged(
             group.want_totals = group.want_totals and not group.resolved
             group.is_replay = group.resolved
             group.resolved = False
-            if since.rules is not None:
-                group.replace(left)
+            since.rewrite(group)
             if replay is not None:  # what is older goes first
                 yield replay
                 replay = None
             yield group
             continue
-        for field, change in left:
+        for field, change in since.left_of(group):
             if replay is None or not replay.accepts(field, change):
                 if replay is not None:
                     yield replay

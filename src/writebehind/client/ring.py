@@ -63,6 +63,14 @@ class Ring:
         if not of_old_lane:
             self._groups.append(group)
 
+    def follow(self, group: WriteGroup) -> None:
+        """Nothing of this group is left to be sent: it is confirmed when everything is that was sent before."""
+        if self._groups:
+            group.sequence = self._groups[-1].sequence
+            self.keep(group)
+        else:
+            group.confirmed = True
+
     def confirm(self, sequence: int) -> None:
         """The database has the present lane up to ``sequence``."""
         while self._groups and self._groups[0].sequence <= sequence:

@@ -31,7 +31,8 @@ def final_mark(
 
 
 def settle(partition: Partition, database: Database, observe: Observer) -> Procedure[None]:
-    """Settle every old lane of a partition whose end is final by now.
+    """Settle every old lane of a partition whose end is final by now, the oldest first: what is written again of an
+    older one is part of what the younger one's writes are compared with, and must not be counted there twice.
 
     :raises DatabaseUnavailable: it has to be tried again.
     """
@@ -40,10 +41,11 @@ def settle(partition: Partition, database: Database, observe: Observer) -> Proce
         mark = yield from ask_database(
             partial(final_mark, database, partition.name, lane.producer, old.incarnation, tuple(old.met_since))
         )
-        if mark is not None:
-            confirmed, again = lane.settled(old, mark)
-            if confirmed or again:
-                observe(WriterSettled(partition.label, confirmed, again))
+        if mark is None:
+            return  # nor are the younger ones final
+        confirmed, again = lane.settled(old, mark)
+        if confirmed or again:
+            observe(WriterSettled(partition.label, confirmed, again))
 
 
 def refresh(delivery: Delivery) -> Procedure[None]:

@@ -16,7 +16,15 @@ from writebehind.chain import Link, Standing
 from writebehind.changes import RecordChange, ScoreChange
 from writebehind.columns import Text
 from writebehind.errors import RowRefused
-from writebehind.mapping import BoundCounter, BoundEvents, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import (
+    BoundCounter,
+    BoundEvents,
+    BoundLeaderboard,
+    BoundRecords,
+    Kind,
+    NewColumn,
+    TableShape,
+)
 from writebehind.scores import Units
 from writebehind.values import Row
 
@@ -26,6 +34,7 @@ LEDGER_TABLES = (
     "writebehind_batches",
     "writebehind_closed",
     "writebehind_marks",
+    "writebehind_captured",
     "writebehind_dead_letters",
     "writebehind_incidents",
 )
@@ -236,6 +245,18 @@ class Transaction(Protocol):
         """The mark of one lane; 0 where the ledger has none."""
         ...
 
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:
+        """What each of an application's own keys was worth when it was captured last; a key without one is absent."""
+        ...
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        """Up to ``limit`` keys that come after a text, in their order, with what they were worth."""
+        ...
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
+        """Store what keys are worth as they have been captured; 0 is the same as none."""
+        ...
+
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:
         """Whether one of these fences has been applied. Fences are remembered for ever."""
         ...
@@ -281,8 +302,8 @@ class Database(Protocol):
         """
         ...
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
-        """Create a table for counting: TEXT key columns as its primary key, 64-bit counts, default 0."""
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        """Create a table, if there is none of that name; ``key`` are the columns of its primary key, if it has one."""
         ...
 
     def ledger_sql(self) -> str:

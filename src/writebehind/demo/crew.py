@@ -1,8 +1,7 @@
-"""The processes of the demonstration: writers, and a worker that is replaced should it die."""
+"""The processes of the first act: writers of likes, and a worker."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -15,60 +14,53 @@ from writebehind.demo.histogram import Histogram, merged
 from writebehind.demo.scenario import Scenario
 from writebehind.demo.scoreboard import Scoreboard
 from writebehind.demo.servers import Servers
-
-_ANSWER_TIMEOUT_S = 60.0
-_WORKERS = 5
-"""A worker that dies again and again is a fault of the demonstration."""
+from writebehind.demo.workers import ANSWER_TIMEOUT_S, Workers
 
 
 class Crew:
     """Everything that is started, asked and ended together."""
 
-    def __init__(self, scenario: Scenario, folder: Path, cache: Path) -> None:
-        self.remarks: list[str] = []
+    def __init__(self, scenario: Scenario, folder: Path, cache: Path, remarks: list[str]) -> None:
+        self.remarks = remarks
         """What the report must not keep to itself."""
+        self.workers = Workers("worker", folder, remarks)
         self._scenario = scenario
         self._folder = folder
         self._cache = cache
         self._stack = ExitStack()
+        self._stack.callback(self.workers.close)
         self._writers: list[Child] = []
         self._boards: list[Scoreboard] = []
-        self._workers: list[Child] = []
-        """All that there were; the last one is at work."""
 
     def start(self) -> None:
         """Start the processes; they wait for ``open``."""
-        self._start_worker()
+        self.workers.start()
         for process in range(self._scenario.processes):
             board = Scoreboard.create(self._board(process))
             self._stack.callback(board.close)
             self._boards.append(board)
-            self._writers.append(self._start(f"writer {process + 1}", "writebehind.demo.writer"))
+            writer = Child(f"writer {process + 1}", "writebehind.demo.writer", self._folder)
+            self._stack.callback(writer.close)
+            self._writers.append(writer)
 
     def _board(self, process: int) -> Path:
         return self._folder / f"writer-{process + 1}.counts"
 
-    def _start(self, name: str, module: str) -> Child:
-        child = Child(name, module, self._folder)
-        self._stack.callback(child.close)
-        return child
-
-    def _start_worker(self) -> Child:
-        worker = self._start(f"worker {len(self._workers) + 1}", "writebehind.demo.worker")
-        self._workers.append(worker)
-        return worker
-
     def close(self) -> None:
         """End all processes, killing those that do not end."""
-        for child in (*self._writers, *self._workers):
-            child.let_go()  # all at once, so that the time of the slowest is enough for all
+        self.workers.let_go()  # all at once, so that the time of the slowest is enough for all
+        for writer in self._writers:
+            writer.let_go()
         self._stack.close()
-
-    # Writers
 
     def open(self, servers: Servers) -> None:
         """Let everybody open cache and database, and the writers warm up."""
-        self._open_worker(self._workers[-1], servers)
+        self.workers.open(
+            act="likes",
+            cache=str(self._cache),
+            database=servers.worker_url,
+            flush_after=self._scenario.flush_after_s,
+        )
         for process, writer in enumerate(self._writers):
             writer.send(
                 scenario=asdict(self._scenario),
@@ -77,8 +69,8 @@ class Crew:
                 cache=str(self._cache),
                 database=servers.url,
             )
-        for child in (self._workers[-1], *self._writers):
-            child.wait_for("ready", _ANSWER_TIMEOUT_S)
+        self.workers.wait_until_ready()
+        self.wait_for_writers("ready")
 
     def order(self, **command: Any) -> None:
         """Send a command to all writers."""
@@ -87,7 +79,7 @@ class Crew:
 
     def wait_for_writers(self, topic: str) -> list[Any]:
         """What each writer says about a topic."""
-        return [writer.wait_for(topic, _ANSWER_TIMEOUT_S) for writer in self._writers]
+        return [writer.wait_for(topic, ANSWER_TIMEOUT_S) for writer in self._writers]
 
     def have_all_said(self, topic: str) -> bool:
         """Whether the writers have done something.
@@ -105,7 +97,7 @@ class Crew:
         for writer in living:
             try:
                 writer.send(stop=True)
-                writer.wait_for("written", _ANSWER_TIMEOUT_S)
+                writer.wait_for("written", ANSWER_TIMEOUT_S)
             except ChildDied as error:
                 self.remarks.append(str(error))
 
@@ -143,49 +135,3 @@ class Crew:
     def acknowledged(self) -> list[int]:
         """Likes by video for which they have had the answer."""
         return summed(board.acknowledged for board in self._boards)
-
-    # The worker
-
-    def _open_worker(self, worker: Child, servers: Servers) -> None:
-        worker.send(cache=str(self._cache), database=servers.worker_url, flush_after=self._scenario.flush_after_s)
-
-    def worker_says(self, topic: str) -> Any:
-        """The last that the worker has said about a topic, or None."""
-        return self._workers[-1].news(topic)
-
-    def rows_flushed(self) -> int:
-        """How many rows the workers have told of."""
-        return sum(worker.news("rows") or 0 for worker in self._workers)
-
-    def replace_dead_worker(self, servers: Servers) -> bool:
-        """Start another worker if the present one was killed, and say so; True where that was so.
-
-        :raises ChildDied: it ended by an error of its own, which another would meet too, or this happens too often.
-        """
-        if self._workers[-1].is_alive:
-            return False
-        death = self._workers[-1].died()
-        if not self._workers[-1].was_killed or len(self._workers) >= _WORKERS:
-            raise death
-        self.remarks.append(f"{death}; another was started")
-        self._open_worker(self._start_worker(), servers)
-        return True
-
-    def drain(self, servers: Servers) -> None:
-        """Let the worker flush everything and end, or another in its place.
-
-        :raises ChildDied: none of them could.
-        """
-        deadline = time.monotonic() + _ANSWER_TIMEOUT_S
-        while True:
-            self.replace_dead_worker(servers)
-            try:
-                self._workers[-1].send(stop=True)
-                drained = self._workers[-1].wait_for("drained", deadline - time.monotonic())
-                break
-            except ChildDied:
-                if self._workers[-1].is_alive:
-                    raise  # it takes too long
-        if not drained:
-            self.remarks.append(f"the worker could not flush everything: {self._workers[-1].news('trouble')}")
-        self._workers[-1].close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from typing import Any
 
 from writebehind.demo.crew import Crew
 from writebehind.demo.histogram import quantile, since
@@ -12,32 +13,33 @@ from writebehind.demo.report import Measurement, Sample
 from writebehind.demo.scenario import TABLE, TABLE_OF_UPDATES
 from writebehind.demo.screen import Screen
 from writebehind.demo.servers import Servers
+from writebehind.demo.workers import Workers
 
-_LEAD_S = 0.1
+LEAD_S = 0.1
 """Between the order and the begin, so that all writers begin together."""
 
-_POLL_S = 0.02
-_WINDOW_S = 1.0
+POLL_S = 0.02
+WINDOW_S = 1.0
 """Rate and latencies on the screen are of this time."""
 
 
-def measure_cache(crew: Crew, servers: Servers, screen: Screen, interrupts: Interrupts) -> Measurement:
+def measure_cache(crew: Crew, servers: Servers, screen: Screen[Sample], interrupts: Interrupts) -> Measurement:
     """Likes on schedule through the cache, until all are in the database. A first signal shortens it.
 
     :raises ChildDied: a writer did.
     """
     cpu_before = servers.cpu_time()
-    begin = time.monotonic() + _LEAD_S
+    begin = time.monotonic() + LEAD_S
     crew.order(begin=begin)
     _watch(_Sampler(begin, crew, servers, screen.sample_interval_s), crew, servers, screen, interrupts)
     ended = max(written["ended"] for written in crew.wait_for_writers("written"))
     screen.say("the clients have stopped; the worker flushes the rest")
-    crew.drain(servers)
+    crew.workers.drain()
     cpu = servers.cpu_time() - cpu_before
     return Measurement(crew.counts(lambda board: board.latencies), ended - begin, servers.rows_updated(TABLE), cpu)
 
 
-def _watch(sampler: _Sampler, crew: Crew, servers: Servers, screen: Screen, interrupts: Interrupts) -> None:
+def _watch(sampler: _Sampler, crew: Crew, servers: Servers, screen: Screen[Sample], interrupts: Interrupts) -> None:
     """Show the figures until all writers are done."""
     told_to_stop = False
     while not crew.have_all_said("written"):
@@ -45,15 +47,20 @@ def _watch(sampler: _Sampler, crew: Crew, servers: Servers, screen: Screen, inte
             told_to_stop = True
             screen.say("interrupted: the clients stop, and what they were acknowledged is flushed and audited")
             crew.order(stop=True)
-        if crew.replace_dead_worker(servers):
-            screen.say(crew.remarks[-1])
-        if revival := servers.revive_cache():
-            crew.remarks.append(revival)
-            screen.say(revival)
+        keep_alive(crew.workers, servers, crew.remarks, screen)
         if sampler.is_due():
             screen.show(sampler.sample())
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
     screen.show(sampler.sample())
+
+
+def keep_alive(workers: Workers, servers: Servers, remarks: list[str], screen: Screen[Any]) -> None:
+    """Replace a worker that was killed, and start Valkey again if it is gone; says so."""
+    if workers.replace_dead():
+        screen.say(remarks[-1])
+    if revival := servers.revive_cache():
+        remarks.append(revival)
+        screen.say(revival)
 
 
 class _Sampler:
@@ -65,7 +72,7 @@ class _Sampler:
         self._servers = servers
         self._interval_s = interval_s
         self._next = begin + interval_s
-        self._window = deque([(begin, self._counts())], maxlen=max(1, round(_WINDOW_S / interval_s)))
+        self._window = deque([(begin, self._counts())], maxlen=max(1, round(WINDOW_S / interval_s)))
 
     def _counts(self) -> list[int]:
         return self._crew.counts(lambda board: board.latencies)
@@ -85,14 +92,14 @@ class _Sampler:
         return Sample(
             elapsed_s=max(0.0, now - self._begin),
             likes=sum(counts),
-            likes_per_s=sum(recent) / max(now - then, _POLL_S),
+            likes_per_s=sum(recent) / max(now - then, POLL_S),
             p50_s=quantile(recent, 0.50),
             p99_s=quantile(recent, 0.99),
-            at_risk=crew.worker_says("at_risk"),
-            oldest_s=crew.worker_says("oldest_s") or 0.0,
-            rows=crew.rows_flushed(),
+            at_risk=crew.workers.says("at_risk"),
+            oldest_s=crew.workers.says("oldest_s") or 0.0,
+            rows=sum(crew.workers.rows_flushed().values()),
             statements=self._servers.worker_statements(),
-            trouble=crew.worker_says("trouble") or "",
+            trouble=crew.workers.says("trouble") or "",
         )
 
 
@@ -101,14 +108,14 @@ def measure_updates(crew: Crew, servers: Servers, interrupts: Interrupts) -> Mea
     crew.order(connect=True)
     crew.wait_for_writers("connected")
     cpu_before = servers.cpu_time()
-    begin = time.monotonic() + _LEAD_S
+    begin = time.monotonic() + LEAD_S
     crew.order(begin=begin)
     told_to_stop = False
     while not crew.have_all_said("updated"):
         if interrupts.requested and not told_to_stop:
             told_to_stop = True
             crew.order(stop=True)
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
     cpu = servers.cpu_time() - cpu_before
     ended = max(updated["ended"] for updated in crew.wait_for_writers("updated"))
     crew.dismiss_writers()

@@ -140,9 +140,9 @@ def verdict(audit: Audit) -> list[str]:
     return [*lines, f"audit: {len(audit.differences):,} rows are wrong, difference {total:+,}"]
 
 
-def exit_status(audit: Audit, *, complete: bool, interrupted_with: int | None) -> int:
+def exit_status(*, is_exact: bool, complete: bool, interrupted_with: int | None) -> int:
     """0 where all is well; a wrong row outranks everything, and then an interruption what it left out."""
-    if not audit.is_exact:
+    if not is_exact:
         return EXIT_FAILED
     if interrupted_with is not None:
         return interrupted_with

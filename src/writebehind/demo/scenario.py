@@ -33,6 +33,9 @@ class Scenario:
     processes: int = 2
     flush_after_s: float = 1.0
     update_seconds: float = 4.0
+    game_rate: int = 500
+    """Of the second act: games a second, by all its clients together."""
+    game_seconds: float = 5.0
 
     @property
     def total_rate(self) -> float:
@@ -49,7 +52,9 @@ class Scenario:
         return range(process, self.clients, self.processes)
 
 
-QUICK = Scenario(rate=4_000, seconds=2.0, clients=32, flush_after_s=0.5, update_seconds=1.0)
+QUICK = Scenario(
+    rate=4_000, seconds=2.0, clients=32, flush_after_s=0.5, update_seconds=1.0, game_rate=400, game_seconds=1.5
+)
 """Everything in a few seconds, the start of the servers included."""
 
 

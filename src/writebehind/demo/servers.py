@@ -99,14 +99,22 @@ class Servers:
         self.connection.execute("CHECKPOINT")
 
     def rows_updated(self, table: str) -> int:
-        """How many rows UPDATEs have changed in a table, when everybody else has left.
+        """How many rows UPDATEs have changed in a table, when everybody else has left."""
+        self._wait_until_alone()
+        return self._number("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = %s", table)
 
-        Sessions report their statistics about once a second, and the last at their end.
-        """
+    def rows_changed(self, table: str) -> int:
+        """How many rows were inserted, updated and deleted in a table, when everybody else has left."""
+        self._wait_until_alone()
+        return self._number(
+            "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = %s", table
+        )
+
+    def _wait_until_alone(self) -> None:
+        """Sessions report their statistics about once a second, and the last at their end."""
         deadline = time.monotonic() + _LEAVE_TIMEOUT_S
         while self._number(_OTHER_SESSIONS) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        return self._number("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = %s", table)
 
     def likes(self, table: str) -> dict[int, int]:
         """The rows: likes by video."""
@@ -137,6 +145,12 @@ class Servers:
         """What the worker's sessions have said until now."""
         log = self._postgres.log_text()
         return Statements(sum(1 for _ in _UPDATE.finditer(log)), sum(1 for _ in _STATEMENT.finditer(log)))
+
+    def statements_on(self, table: str) -> int:
+        """How many statements of the workers' sessions have changed rows of a table until now."""
+        # Scores are written by one statement, whose second half, an INSERT INTO "scores" AS t (...), must not count.
+        changes = rf'(UPDATE|DELETE FROM|INSERT INTO) ("[^"]+"\.)?"{re.escape(table)}" (?!AS t \()'
+        return len(re.findall(changes, self._postgres.log_text()))
 
     def close(self) -> None:
         self.connection.close()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter as Tally
+from io import FileIO, RawIOBase
 from pathlib import Path
+from typing import Any
 
 from writebehind import WriteBehind, WriteBehindError
+from writebehind.demo.games.scenario import CLICKS, PROFILES, SCORES
 from writebehind.demo.parent import command, tell
 from writebehind.demo.scenario import TABLE
 from writebehind.observe import BatchApplied, Event
@@ -31,19 +35,23 @@ def _tell_status(wb: WriteBehind, ended: threading.Event) -> None:
 
 
 class _RowsFlushed:
-    """Tells how many rows this worker has brought to the database."""
+    """Tells how many rows this worker has brought to the database, by mapping."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self._rows: Tally[str] = Tally()
+        self._lock = threading.Lock()
+        """Tables are flushed side by side, each by a thread of its own."""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, BatchApplied):
-            self.rows += event.rows
-            tell(rows=self.rows)
+            mapping, _, _ = event.partition.rpartition("/")
+            with self._lock:
+                self._rows[mapping] += event.rows
+                tell(rows=self._rows)
 
 
-def _wait_for_stop(stop: threading.Event) -> None:
-    while line := sys.stdin.buffer.readline():
+def _wait_for_stop(commands: RawIOBase, stop: threading.Event) -> None:
+    while line := commands.readline():
         if command(line).get("stop"):
             stop.set()
     # All is drained; or the demonstration is gone, or in a hurry, and its database with it, so that there is
@@ -51,9 +59,24 @@ def _wait_for_stop(stop: threading.Event) -> None:
     os._exit(0)
 
 
+def _declare(wb: WriteBehind, start: dict[str, Any]) -> None:
+    """What the act writes, as its clients declare it; the ledger would refuse a difference."""
+    match start["act"]:
+        case "likes":
+            wb.counter(f"{TABLE}.likes")
+        case "games":
+            wb.leaderboard(SCORES, member="player", board="game", keep="max")
+            wb.records(PROFILES)
+            wb.events(CLICKS, database=start["events"])
+        case act:
+            raise ValueError(act)
+
+
 def main() -> None:
     """Open, work, drain."""
-    start = command(sys.stdin.buffer.readline())
+    # Without a buffer, whose lock the thread below would hold at an end by an error, which Python calls fatal.
+    commands = FileIO(sys.stdin.fileno(), closefd=False)
+    start = command(commands.readline())
     if "cache" not in start:
         return
     stop, ended = threading.Event(), threading.Event()
@@ -64,8 +87,8 @@ def main() -> None:
         drain_timeout=_DRAIN_TIMEOUT_S,
         observers=[_RowsFlushed()],
     )
-    wb.counter(f"{TABLE}.likes")
-    threading.Thread(target=_wait_for_stop, args=(stop,), name="demo-commands", daemon=True).start()
+    _declare(wb, start)
+    threading.Thread(target=_wait_for_stop, args=(commands, stop), name="demo-commands", daemon=True).start()
     with wb:
         teller = threading.Thread(target=_tell_status, args=(wb, ended), name="demo-status")
         teller.start()

@@ -8,45 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from collections import Counter as Tally
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from writebehind import AsyncCounter, AsyncWriteBehind, DurabilityUnknown, WriteBehindError
-from writebehind.demo.parent import command, tell
+from writebehind.demo.orders import Orders
+from writebehind.demo.parent import tell
 from writebehind.demo.scenario import TABLE, Scenario, likes
 from writebehind.demo.scoreboard import Scoreboard
 
 _WARM_UP_LIKES = 5
 _PATIENCE = 1.5
 """A schedule that cannot be kept is given up after this many times its length; what is left over is told."""
-
-
-class Orders:
-    """What the demonstration says, read while other things go on."""
-
-    def __init__(self) -> None:
-        self.stopping = False
-        """It said so, or it is gone."""
-        self._commands: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    async def listen(self) -> None:
-        """Read stdin to its end."""
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while not self.stopping:
-            said = command(await reader.readline())
-            self.stopping = bool(said.get("stop"))
-            await self._commands.put(said)
-
-    async def next(self) -> dict[str, Any]:
-        """The next command; after the end of it all, to stop."""
-        if self.stopping and self._commands.empty():
-            return {"stop": True}
-        return await self._commands.get()
 
 
 class Writer:

@@ -6,7 +6,7 @@ from writebehind.cache import calls
 from writebehind.cache.link import Link as CacheLink
 from writebehind.chain import Link
 from writebehind.errors import PartitionStopped
-from writebehind.flush.task import Content, Task
+from writebehind.flush.task import CapturedPart, Content, Task
 
 SLICE_FIELDS = 1_000
 """Fields per HSCAN, and events per XRANGE: about 0.25 ms of the server's time each."""
@@ -35,7 +35,10 @@ def read_batch(cache: CacheLink, task: Task, link: Link) -> Content | None:
             changes = _scan_hash(cache, key)
         found = len(changes) or len(events)
         if found == link.size:
-            return Content(changes, events, cache.execute(calls.batch_marks(task.keys.batch_lanes(link.identity))))
+            captured = _read_captured(cache, task.keys.batch_captured(link.identity))
+            if captured is not None:
+                marks = cache.execute(calls.batch_marks(task.keys.batch_lanes(link.identity)))
+                return Content(changes, events, marks, captured)
         waiting = cache.execute(calls.queue(task.keys))
         if link not in waiting:
             return None
@@ -56,6 +59,13 @@ def _scan_hash(cache: CacheLink, key: bytes) -> dict[bytes, bytes]:
         cursor = part.cursor
         if cursor == 0:
             return changes
+
+
+def _read_captured(cache: CacheLink, key: bytes) -> dict[bytes, CapturedPart] | None:
+    """What was captured for a batch, nearly always nothing; None where the reading was disturbed."""
+    size = cache.execute(calls.batch_length(key))
+    parts = _scan_hash(cache, key) if size else {}
+    return {field: CapturedPart.parse(text) for field, text in parts.items()} if len(parts) == size else None
 
 
 def _read_stream(cache: CacheLink, key: bytes) -> list[tuple[int, bytes]]:

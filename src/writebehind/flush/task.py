@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from writebehind.cache.keys import PartitionKeys
+from writebehind.cache.keys import MARK_FIELD, PartitionKeys
 from writebehind.chain import Link
 from writebehind.databases.contract import LedgerRow, PartitionName
+from writebehind.errors import KeyRefused
 from writebehind.mapping import BoundMapping
 
 
@@ -33,6 +35,35 @@ class Task:
         """Whether its batches are streams."""
         return self.mapping.kind == "event"
 
+    def value_keys(self, fields: Iterable[bytes]) -> tuple[bytes, ...]:
+        """The cached values that changes of these fields change; none of what is no field of this mapping."""
+        keys: dict[bytes, None] = {}
+        for each in () if self.is_event_log else fields:
+            if each != MARK_FIELD:
+                with suppress(KeyRefused):
+                    keys[self.mapping.value_key(each)] = None
+        return tuple(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedPart:
+    """What a batch has captured of one key; see ``lua/capture.lua``.
+
+    ``start``: what had been captured of the key before, None where it does not matter; ``value``: what has been
+    captured with this batch; ``amount``: the captured part of the field's amount.
+    """
+
+    key: str
+    start: int | None
+    value: int
+    amount: int
+
+    @classmethod
+    def parse(cls, text: bytes) -> CapturedPart:
+        """Read what the cache's functions wrote."""
+        start, value, amount, key = text.split(b" ", 3)
+        return cls(key.decode(), None if start == b"=" else int(start), int(value), int(amount))
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -41,6 +72,8 @@ class Content:
     changes: Mapping[bytes, bytes]
     events: Sequence[tuple[int, bytes]]
     marks: Mapping[str, int]
+    captured: Mapping[bytes, CapturedPart] = field(default_factory=dict)
+    """By field: which part of its amount was captured from a key of the application's own."""
 
     def __len__(self) -> int:
         return len(self.changes) or len(self.events)
@@ -66,7 +99,7 @@ class Batch:
 
     def value_keys(self) -> tuple[bytes, ...]:
         """The cached values that its changes have changed."""
-        return tuple(dict.fromkeys(self.task.mapping.value_key(field) for field in self.content.changes))
+        return self.task.value_keys(self.content.changes)
 
 
 @dataclass(slots=True)

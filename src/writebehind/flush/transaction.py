@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from writebehind.cache.keys import MARK_FIELD
 from writebehind.chain import Verdict, judge
 from writebehind.databases.contract import Database, DeadLetter, LedgerRow, PartitionName, Transaction
-from writebehind.flush.kinds import IGNORED, OPERATIONS, Outcome, Unwritten, write_batches
+from writebehind.flush.capturing import settle_captured
+from writebehind.flush.kinds import IGNORED, OPERATIONS, Outcome, Unwritten, readable, write_batches
 from writebehind.flush.task import Batch, FlushReport, Task, Verdicts
 from writebehind.observe import (
     DeadLettersWritten,
@@ -44,7 +46,10 @@ def apply_batches(
             case Verdict.LOOK_AGAIN:
                 continue
             case Verdict.APPLY:
+                batch, changed = settle_captured(transaction, row, batch)
                 apply.append(batch)
+                if changed:
+                    forget[name] = tuple(batch.task.mapping.value_key(field) for field in changed)
             case Verdict.APPLY_FENCE:
                 commits[name] = transaction.move_head(row, link, 0)
                 observe(HeadMoved(batch.task.label, link.identity))
@@ -69,8 +74,7 @@ def apply_batches(
         report.dead_letters = sum(unwritten.reason != IGNORED for unwritten in outcome.unwritten)
         for unwritten in outcome.unwritten:
             task = unwritten.batch.task
-            if not task.is_event_log:
-                forget[task.name] = (*forget.get(task.name, ()), task.mapping.value_key(unwritten.key))
+            forget[task.name] = (*forget.get(task.name, ()), *task.value_keys([unwritten.key]))
         for batch in apply:
             commits[batch.task.name] = _finish(transaction, ledger[batch.task.name], batch, observe)
             report.batches += 1
@@ -120,7 +124,7 @@ def _letter(ledger: dict[PartitionName, LedgerRow], unwritten: Unwritten) -> Dea
     batch = unwritten.batch
     return DeadLetter(
         row_id=ledger[batch.task.name].row_id,
-        key=unwritten.key.decode(),
+        key=readable(unwritten.key),
         operation=OPERATIONS[batch.task.mapping.kind],
         value=unwritten.value,
         reason=unwritten.reason,
@@ -170,5 +174,9 @@ def _quarantine(transaction: Transaction, row: LedgerRow, batch: Batch) -> int:
 
 def _contents(batch: Batch) -> list[tuple[str, str]]:
     """Key and value of everything in a batch, as dead letters show them."""
-    changes = [(field.decode(), value.decode()) for field, value in sorted(batch.content.changes.items())]
-    return changes or [(str(position), text.decode()) for position, text in batch.content.events]
+    changes = [
+        (readable(field), readable(value))
+        for field, value in sorted(batch.content.changes.items())
+        if field != MARK_FIELD
+    ]
+    return changes or [(str(position), readable(text)) for position, text in batch.content.events]

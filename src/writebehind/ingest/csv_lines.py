@@ -107,7 +107,7 @@ def _checked_header(row: list[str], failure: str, feed: _Feed, needed: Collectio
             raise ConfigurationError(
                 f"the CSV header has no column {name!r}",
                 why=f"it has {', '.join(map(repr, row))}",
-                fix="Name one of them after the = of --counter, or give the right --delimiter.",
+                fix="Name one of them in the option that reads it, or give the right --delimiter.",
             )
         if row.count(name) > 1:
             raise ConfigurationError(

@@ -15,6 +15,26 @@ from writebehind.ingest.lines import Line, TextLine, text_lines
 from writebehind.ingest.records import BadLine, Parsed, Record
 
 
+class JsonNumber(str):
+    """A number as it was written. It is a text like any other, until it is written as JSON again."""
+
+    __slots__ = ()
+
+
+def json_text(value: object) -> str:
+    """Compact JSON of a value that was parsed here, with its numbers as they were written."""
+    match value:
+        case JsonNumber():
+            return str(value)
+        case dict():
+            members = (f"{json_text(name)}:{json_text(member)}" for name, member in value.items())
+            return f"{{{','.join(members)}}}"
+        case list():
+            return f"[{','.join(map(json_text, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
 class JsonFields(Mapping[str, object]):
     """The members of a JSON object, nested ones by their dotted path."""
 
@@ -61,4 +81,4 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
+
+Format: TypeAlias = Literal["combined", "csv", "ndjson"]
 
 MAX_EXCERPT_LENGTH = 120
 """How many characters of a bad line are shown."""
@@ -21,7 +23,7 @@ class Record(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be counted, why, and what it looks like."""
+    """A line that cannot be written, why, and what it looks like."""
 
     line_number: int
     reason: str
@@ -29,7 +31,7 @@ class BadLine(NamedTuple):
 
 
 class EmptyLine(NamedTuple):
-    """A line with nothing on it. It is neither counted nor bad."""
+    """A line with nothing on it. It is neither written nor bad."""
 
     line_number: int
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from writebehind.errors import ColumnRefused, ConfigurationError
+from writebehind.errors import ColumnRefused, ConfigurationError, KeyRefused
 from writebehind.mapping.bound import Kind
 from writebehind.mapping.naming import check_partitions, check_ttl, column_names, split_target
 from writebehind.mapping.shape import TableShape, bind_key, check_columns, check_insertable, required_shape
@@ -140,11 +140,17 @@ class BoundLeaderboard:
         }
 
     def split(self, field: bytes) -> tuple[bytes, bytes]:
-        """Board and member of a field, in their canonical texts; the only board's text is empty."""
+        """Board and member of a field, in their canonical texts; the only board's text is empty.
+
+        :raises KeyRefused: another program wrote the field, and it is none.
+        """
         if self.mapping.board is None:
             return b"", field
-        board, member = json.loads(field)
-        return board.encode(), member.encode()
+        try:
+            board, member = json.loads(field)
+            return board.encode(), member.encode()
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise KeyRefused(f"the field {field!r} of {self.name!r} is not a key", why=str(error)) from error
 
     def partition_of_board(self, board: bytes) -> int:
         """The partition of a board, by its canonical text: a board is whole in one of them."""

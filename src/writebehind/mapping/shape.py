@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from writebehind.columns import ColumnType, Text
 from writebehind.errors import ColumnMissing, ColumnRefused, TableMissing
@@ -36,6 +37,28 @@ class ColumnShape:
     default_is_computed: bool = False
     """True where the database works the default out anew for each row: now(), a sequence, a random UUID."""
     is_generated: bool = False
+
+
+NewKind: TypeAlias = Literal["text", "integer", "timestamp_tz"]
+"""What a column of a table that the library makes can hold: text, 64-bit integers, moments with a time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumn:
+    """A column of a table that is to be made. ``default`` is for integers alone; None is none, and so NULL."""
+
+    name: str
+    kind: NewKind = "text"
+    is_required: bool = False
+    default: int | None = None
+
+
+def counter_columns(key: Sequence[str], columns: Sequence[str]) -> list[NewColumn]:
+    """The columns of a table for counting: text keys, and 64-bit counts that begin at 0."""
+    return [
+        *(NewColumn(name, "text", is_required=True) for name in key),
+        *(NewColumn(name, "integer", is_required=True, default=0) for name in columns),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,62 @@ class WritesAbandoned(Event):
     level: ClassVar[str] = "error"
 
 
+@dataclass(frozen=True, slots=True)
+class KeysCaptured(Event):
+    """What plain commands did to some of an application's keys is in the open batch."""
+
+    mapping: str
+    keys: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRescanned(Event):
+    """All keys of a capture were compared with what had been captured of them; ``why`` says what made it necessary."""
+
+    mapping: str
+    keys: int
+    why: str
+    level: ClassVar[str] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysVanished(Event):
+    """Captured keys expired, were evicted or were found missing; their rows stay as they are."""
+
+    mapping: str
+    keys: int
+    level: ClassVar[str] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnfit(Event):
+    """Keys fit a capture's pattern, and their names or values do not fit its mapping; they are left alone."""
+
+    mapping: str
+    keys: int
+    level: ClassVar[str] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionBroken(Event):
+    """The subscription to keyspace notifications ended; it is made anew, and all keys are looked at."""
+
+    mapping: str
+    error: str
+    level: ClassVar[str] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFailed(Event):
+    """A capture failed and will be tried again after ``delay_s`` seconds; nothing is lost."""
+
+    mapping: str
+    error: str
+    delay_s: float
+    level: ClassVar[str] = "warning"
+
+
 Observer = Callable[[Event], None]
 """Called in the thread where the thing happened; it must be quick, and what it raises reaches the engine."""
 

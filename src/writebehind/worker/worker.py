@@ -11,6 +11,7 @@ from writebehind.clock import Clock
 from writebehind.errors import WriteBehindError
 from writebehind.flush.task import FlushReport
 from writebehind.observe import FlushFailed, Observer
+from writebehind.worker.capture.capturer import Capturer
 from writebehind.worker.flusher import Flusher
 
 FIRST_RETRY_DELAY_S = 0.1
@@ -36,7 +37,15 @@ def retry_delay_s(attempt: int, share: float) -> float:
 class Worker:
     """Runs flushers in threads until it is told to stop."""
 
-    def __init__(self, flushers: Sequence[Flusher], clock: Clock, observe: Observer, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        flushers: Sequence[Flusher],
+        capturers: Sequence[Capturer],
+        clock: Clock,
+        observe: Observer,
+        settings: WorkerSettings,
+    ) -> None:
+        self.capturers = tuple(capturers)
         self._flushers = tuple(flushers)
         self._clock = clock
         self._observe = observe
@@ -50,7 +59,14 @@ class Worker:
         self._total_lock = threading.Lock()
 
     def start(self) -> None:
-        """Start a thread for each table."""
+        """Start a thread for each capture and each table.
+
+        :raises WriteBehindError: a capture cannot begin; nothing was started, and nothing written.
+        """
+        for capturer in self.capturers:
+            capturer.prepare()
+        for capturer in self.capturers:
+            capturer.start()
         for flusher in self._flushers:
             flusher.keeps_leases = True
             thread = threading.Thread(
@@ -58,6 +74,16 @@ class Worker:
             )
             self._threads.append(thread)
             thread.start()
+
+    def all_errors(self) -> dict[str, str]:
+        """What is failing now, by table; of captures by their patterns."""
+        captures = {each.capture.pattern.text: each.error for each in self.capturers if each.error}
+        return {**self.errors, **captures}
+
+    def abandon(self) -> None:
+        """End what a failed ``start`` has begun."""
+        for capturer in self.capturers:
+            capturer.abandon()
 
     def _work(self, flusher: Flusher) -> None:
         attempt = 0
@@ -92,6 +118,8 @@ class Worker:
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
         drained = True
+        for capturer in self.capturers:
+            drained = capturer.stop(deadline) and drained
         for flusher in self._flushers:
             report = FlushReport()
             try:

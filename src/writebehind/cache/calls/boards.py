@@ -34,13 +34,29 @@ class BoardMissing:
 
 
 def read_board(
-    keys: PartitionKeys, board: bytes, question: Sequence[Argument], *, layout: str, highest_first: bool
+    keys: PartitionKeys,
+    board: bytes,
+    question: Sequence[Argument],
+    *,
+    layout: str,
+    highest_first: bool,
+    incarnation: str = "",
 ) -> Call[BoardAnswer | BoardMissing | NewIncarnation | OtherLayout]:
     """Ask a board: ``("range", 0, 9)``, ``("place", member)``, ``("around", member, 5)``, ``("scores", member, ...)``
     or ``("size",)``.
     """
     return Call(
-        ("FCALL", "wb1_read_board", 2, keys.header, board, layout, "1" if highest_first else "0", *question),
+        (
+            "FCALL",
+            "wb1_read_board",
+            2,
+            keys.header,
+            board,
+            layout,
+            incarnation,
+            "1" if highest_first else "0",
+            *question,
+        ),
         _parse_read_board,
     )
 
@@ -77,13 +93,15 @@ def begin_board(
         (
             "FCALL",
             "wb1_begin_board",
-            7,
+            9,
             keys.header,
             keys.open,
             keys.open_lanes,
             keys.queue,
             keys.batch(batch),
             keys.batch_lanes(batch),
+            keys.batch_captured(batch),
+            keys.open_captured,
             building,
             layout,
             batch,
@@ -126,8 +144,3 @@ def finish_board(
 def abandon_board(building: bytes, token: bytes) -> Call[bool]:
     """End a building that the caller began, so that another may begin; nothing where it has ended."""
     return Call(("FCALL", "wb1_abandon_board", 1, building, token), parse_flag)
-
-
-def board_size(board: bytes) -> Call[int]:
-    """How many members a built board has; 0 where it is not built."""
-    return Call(("ZCARD", board), lambda reply: number(reply[0]))

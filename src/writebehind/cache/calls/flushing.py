@@ -44,13 +44,15 @@ def seal(
         (
             "FCALL",
             "wb1_seal",
-            6,
+            8,
             keys.header,
             keys.open,
             keys.open_lanes,
             keys.queue,
             keys.batch(batch),
             keys.batch_lanes(batch),
+            keys.batch_captured(batch),
+            keys.open_captured,
             layout,
             batch,
             batch_fields,
@@ -82,12 +84,13 @@ def acknowledge(
         (
             "FCALL",
             "wb1_acknowledge",
-            5 + len(forget),
+            6 + len(forget),
             keys.header,
             keys.queue,
             keys.batch(batch),
             keys.batch_lanes(batch),
             keys.lanes,
+            keys.batch_captured(batch),
             *forget,
             batch,
             ledger,
@@ -106,6 +109,16 @@ def claim(keys: PartitionKeys, owner: str, ttl_ms: int) -> Call[bool]:
 def release(keys: PartitionKeys, owner: str) -> Call[bool]:
     """Give the lease back."""
     return Call(("FCALL", "wb1_release", 1, keys.lease, owner), parse_flag)
+
+
+def claim_capture(keys: PartitionKeys, owner: str, ttl_ms: int) -> Call[bool]:
+    """Take or renew the lease of whoever captures a mapping's keys; True where ``owner`` has it now."""
+    return Call(("FCALL", "wb1_claim", 1, keys.capture_lease, owner, ttl_ms), parse_flag)
+
+
+def release_capture(keys: PartitionKeys, owner: str) -> Call[bool]:
+    """Give that lease back."""
+    return Call(("FCALL", "wb1_release", 1, keys.capture_lease, owner), parse_flag)
 
 
 def ask_for_flush(keys: PartitionKeys) -> Call[bool]:

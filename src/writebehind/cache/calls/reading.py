@@ -28,10 +28,10 @@ class CachedValues:
 
 
 def read(
-    keys: PartitionKeys, value_keys: Sequence[bytes], *, layout: str
+    keys: PartitionKeys, value_keys: Sequence[bytes], *, layout: str, incarnation: str = ""
 ) -> Call[CachedValues | NewIncarnation | OtherLayout]:
-    """Cached totals."""
-    return Call(("FCALL", "wb1_read", 1 + len(value_keys), keys.header, *value_keys, layout), _parse_read)
+    """Cached totals. ``incarnation``: the reader's, where it must see what it has written itself; so for all reads."""
+    return Call(("FCALL", "wb1_read", 1 + len(value_keys), keys.header, *value_keys, layout, incarnation), _parse_read)
 
 
 def _parse_read(reply: list[Reply]) -> CachedValues | NewIncarnation | OtherLayout:
@@ -63,7 +63,7 @@ class OtherChain:
 
 
 def pending(
-    keys: PartitionKeys, chain: Sequence[Link], fields: Sequence[bytes], *, layout: str
+    keys: PartitionKeys, chain: Sequence[Link], fields: Sequence[bytes], *, layout: str, incarnation: str = ""
 ) -> Call[Pending | OtherChain | NewIncarnation | OtherLayout]:
     """The pending changes of ``fields`` in the batches of ``chain`` and in the open one."""
     size = len(fields)
@@ -93,6 +93,7 @@ def pending(
             keys.open,
             *(keys.batch(link.identity) for link in chain),
             layout,
+            incarnation,
             len(chain),
             *(link.identity for link in chain),
             *fields,
@@ -138,11 +139,12 @@ class CachedRecords:
 
 
 def read_records(
-    keys: PartitionKeys, value_keys: Sequence[bytes], *, layout: str
+    keys: PartitionKeys, value_keys: Sequence[bytes], *, layout: str, incarnation: str = ""
 ) -> Call[CachedRecords | NewIncarnation | OtherLayout]:
     """Cached records."""
     return Call(
-        ("FCALL", "wb1_read_records", 1 + len(value_keys), keys.header, *value_keys, layout), _parse_read_records
+        ("FCALL", "wb1_read_records", 1 + len(value_keys), keys.header, *value_keys, layout, incarnation),
+        _parse_read_records,
     )
 
 

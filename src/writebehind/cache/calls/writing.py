@@ -160,7 +160,7 @@ def enter(
         (
             "FCALL",
             "wb1_enter",
-            7,
+            9,
             keys.header,
             keys.open,
             keys.open_lanes,
@@ -168,6 +168,8 @@ def enter(
             keys.queue,
             keys.batch(batch),
             keys.batch_lanes(batch),
+            keys.batch_captured(batch),
+            keys.open_captured,
             layout,
             batch,
             fence,

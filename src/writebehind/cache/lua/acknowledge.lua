@@ -1,8 +1,8 @@
 --[[ wb1_acknowledge: remove a batch from the front of the queue after its commit, and tell the lanes how
 far the database has them. Acknowledging what is not at the front changes nothing.
 
-KEYS  1 header, 2 queue, 3 the batch's key, 4 its lanes' key, 5 lanes,
-      6... cached values to forget: keys whose writes did not reach their rows
+KEYS  1 header, 2 queue, 3 the batch's key, 4 its lanes' key, 5 lanes, 6 what was captured for it,
+      7... cached values to forget: keys whose writes did not reach their rows
 ARGV  1 the batch's identity, 2 the ledger's identity, 3 the partition's commit number,
       4 '1': the database has the batch; '0': it was put aside, so that its producers must not forget it
 
@@ -29,9 +29,9 @@ local function forget_silent_lanes(header, lanes, now)
 end
 
 local function acknowledge(keys, args)
-  local header, queue, batch, batch_lanes, lanes = unpack(keys, 1, 5)
-  if #keys > 5 then
-    for i = 6, #keys do
+  local header, queue, batch, batch_lanes, lanes, batch_captured = unpack(keys, 1, 6)
+  if #keys > 6 then
+    for i = 7, #keys do
       redis.call('UNLINK', keys[i])
     end
     -- A reader that summed before the commit must not fill the old total in again.
@@ -51,7 +51,7 @@ local function acknowledge(keys, args)
     end
     forget_silent_lanes(header, lanes, now)
   end
-  redis.call('UNLINK', batch, batch_lanes)
+  redis.call('UNLINK', batch, batch_lanes, batch_captured)
   if size ~= '0' then -- a fence; and -0 is no integer to Redis 7.0
     redis.call('HINCRBY', header, 'sealed_fields', '-' .. size)
   end

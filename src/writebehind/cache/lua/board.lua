@@ -7,8 +7,8 @@ sealed batches hold; wb1_finish_board gives it its name, if nothing has happened
 wb1_read_board: ask a board.
 
 KEYS  1 header, 2 the board's sorted set
-ARGV  1 layout, 2 '1': the highest score is the top; '0': the lowest
-      3 what is asked, then its arguments:
+ARGV  1 layout, 2 incarnation, as wb1_read takes it, 3 '1': the highest score is the top; '0': the lowest
+      4 what is asked, then its arguments:
         range FIRST LAST    places from 0 at the top, as ZRANGE counts them
         place MEMBER        how many are better
         around MEMBER N     up to N members on each side
@@ -19,22 +19,26 @@ Reply: OK, ...     range: member, score, ...; place: place, score, or nothing; a
                    member, score, ..., or nothing; scores: score or nil of each; size: a number.
                    Equal scores: with the highest at the top the larger member comes first, else the smaller, by bytes
        MISSING     the board is not built
-       NEW; LAYOUT, layout
+       NEW, incarnation; LAYOUT, layout
 --]]
 local function read_board(keys, args)
-  local replid, layout, horizon = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms'))
+  local replid, layout, horizon, incarnation = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms',
+    'incarnation'))
   if replid ~= current_replid() then
-    return {'NEW'}
+    return {'NEW', ''}
+  end
+  if args[2] ~= '' and args[2] ~= incarnation then
+    return {'NEW', incarnation}
   end
   if layout ~= args[1] then
     return {'LAYOUT', layout}
   end
-  local board, question = keys[2], args[3]
+  local board, question = keys[2], args[4]
   if redis.call('TYPE', board)['ok'] ~= 'zset' or not trust(horizon)(board) then
     return {'MISSING'}
   end
   local rank, range = 'ZREVRANK', 'ZREVRANGE'
-  if args[2] ~= '1' then
+  if args[3] ~= '1' then
     rank, range = 'ZRANK', 'ZRANGE'
   end
   local reply = {'OK'}
@@ -45,28 +49,27 @@ local function read_board(keys, args)
     return reply
   end
   if question == 'range' then
-    return answer(redis.call(range, board, args[4], args[5], 'WITHSCORES'))
+    return answer(redis.call(range, board, args[5], args[6], 'WITHSCORES'))
   elseif question == 'scores' then
-    return answer(collect_in_chunks('ZMSCORE', board, args, 4, #args))
+    return answer(collect_in_chunks('ZMSCORE', board, args, 5, #args))
   elseif question == 'size' then
     return {'OK', redis.call('ZCARD', board)}
   end
-  local place = redis.call(rank, board, args[4])
+  local place = redis.call(rank, board, args[5])
   if not place then
     return reply
   elseif question == 'place' then
-    return {'OK', place, redis.call('ZSCORE', board, args[4])}
+    return {'OK', place, redis.call('ZSCORE', board, args[5])}
   end
-  local first = math.max(0, place - tonumber(args[5]))
+  local first = math.max(0, place - tonumber(args[6]))
   reply[2] = first
-  return answer(redis.call(range, board, first, place + tonumber(args[5]), 'WITHSCORES'))
+  return answer(redis.call(range, board, first, place + tonumber(args[6]), 'WITHSCORES'))
 end
 
 --[[ wb1_begin_board: begin to build a board. What is open is sealed, so that from now on all that is not in the
 building set by itself lies in sealed batches, which do not change.
 
-KEYS  1 header, 2 open batch, 3 lanes of the open batch, 4 queue, 5 the sealed batch's key, 6 its lanes' key,
-      7 the set in which the board is built
+KEYS  1 to 8 as those of wb1_seal, 9 the set in which the board is built
 ARGV  1 layout, 2 the new batch's identity, 3 the token, 4 for how many milliseconds the building may be silent
 
 Reply: OK, last, generation, entry...    as wb1_pending answers them
@@ -74,7 +77,7 @@ Reply: OK, last, generation, entry...    as wb1_pending answers them
        NEW; LAYOUT, layout
 --]]
 local function begin_board(keys, args)
-  local header, open, queue, building = keys[1], keys[2], keys[4], keys[7]
+  local header, open, queue, building = keys[1], keys[2], keys[4], keys[9]
   local replid, incarnation, layout, last, birth, first_write, writes, generation = unpack(redis.call('HMGET', header,
     'replid', 'incarnation', 'layout', 'last', 'birth', 'first_write_ms', 'writes', 'generation'))
   if replid ~= current_replid() then

@@ -75,6 +75,13 @@ local function batch_size(batch)
   return kind == 'none' and 0 or redis.call('HLEN', batch)
 end
 
+-- What goes along with a batch, its lanes or what was captured for it, becomes the sealed batch's.
+local function seal_along(open_part, batch_part)
+  if redis.call('EXISTS', open_part) == 1 then
+    redis.call('RENAMENX', open_part, batch_part)
+  end
+end
+
 --[[ Exact signed 64-bit addition on decimal strings. Lua's numbers are doubles and lose digits beyond
 2^53, so operands of up to 15 digits are added as numbers and longer ones limb by limb. --]]
 local LIMB = 10000000 -- seven digits: three limbs hold 21

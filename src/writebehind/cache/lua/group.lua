@@ -14,9 +14,10 @@ Reply, an array whose first element says what happened:
   OK       confirmed, birth, fields, ...        written. `confirmed`: the last sequence number of this lane
            that the database has; `birth`: the open batch's birth identity; `fields`: how many it has now
   ALREADY  confirmed, birth, fields, ...        this sequence number was written before; nothing was
-           written now, and the answer is the one that was given then
-  REFUSED  confirmed, index, code, ...          nothing was written, but the sequence number is used;
-           index counts entries from 0; the function says the codes
+           written now. Of the lane's last group, if it asked for totals, the answer that was given then; else
+           `birth` is that of the lane's last group, and `fields` is 0
+  REFUSED  confirmed, index, code, ...          nothing was written, but the sequence number is used, and asked
+           again the answer is the same; index counts entries from 0; the function says the codes
   FULL     confirmed                            the bound is reached; nothing was written, the number not used
   NEW      incarnation                          the writer's incarnation is not this partition's; nothing was
            written. '' where nobody has entered the server's present incarnation yet: call wb1_enter

@@ -6,10 +6,36 @@
 --]]
 local SCORE_LIMIT = 9007199254740992 -- 2^53: whole numbers beyond it are not exact as scores
 
+-- The number in a text such as -42, 1.5 or 1e+16; nil where it is none, or is infinite.
+local function score_number(text)
+  local score = (string.find(text, '^%-?%d+%.?%d*$') or string.find(text, '^%-?%d+%.?%d*[eE][%+%-]?%d+$'))
+    and tonumber(text)
+  return score and math.abs(score) < math.huge and score or nil
+end
+
 -- The change's two parts: '', '=' or 'x', and the score (nil for a removal, or where it is no number).
 local function score_parts(change)
   local operation = string.match(change, '^[=x]') or ''
-  return operation, tonumber(string.sub(change, #operation + 1))
+  return operation, score_number(string.sub(change, #operation + 1))
+end
+
+-- The sum of two scores, nil where it is not exact: 2^53 + 1 is 2^53 as a double.
+local function exact_sum(left, right)
+  local sum = left + right
+  return math.abs(sum) <= SCORE_LIMIT and sum - left == right and sum or nil
+end
+
+-- Whether this is a change: '4200', '-1.5', '1e+300', '=4200' or 'x'. Lua's tonumber also takes '0x10', 'inf' and ' 7'.
+local function is_score_change(change)
+  local number = string.match(change, '^=?(%-?%d+%.?%d*)$') or string.match(change, '^=?(%-?%d+%.?%d*[eE][+-]?%d+)$')
+  return change == 'x' or (number ~= nil and math.abs(tonumber(number)) < math.huge)
+end
+
+-- Whether the change's score is a whole number beyond those of which a double holds each.
+local function is_inexact(change)
+  local digits = string.match(change, '^=?%-?0*(%d+)$')
+  -- 2^53 + 1 would be 2^53 as a double.
+  return digits ~= nil and tonumber(digits) >= SCORE_LIMIT and digits ~= '9007199254740992'
 end
 
 -- Two scores by the rule `keep`, as text; nil where a sum is not exact.
@@ -20,15 +46,18 @@ local function kept_score(before, now, keep)
   elseif keep == 'min' then
     return left < right and before or now
   elseif keep == 'sum' then
-    local sum = left + right
-    return math.abs(sum) <= SCORE_LIMIT and decimal(sum) or nil
+    local sum = exact_sum(left, right)
+    return sum and decimal(sum)
   end
   return now
 end
 
 -- The change `before` (or nil) followed by `now`, as one; nil where a sum is not exact.
 local function merge_score(before, now, keep)
-  local operation = score_parts(now)
+  local operation, number = score_parts(now)
+  if keep == 'sum' and number and math.abs(number) > SCORE_LIMIT then
+    return nil
+  end
   if not before or operation ~= '' then
     return now
   end

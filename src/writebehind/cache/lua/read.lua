@@ -2,15 +2,21 @@
 
 KEYS  1 header, 2... cached values' keys
 ARGV  1 layout
+      2 incarnation in which the reader believes to be: of another one, it may lack what the reader wrote itself
+        ('' for a reader that writes nothing)
 
 Reply: OK, value or nil ...    in the order of the keys
-       NEW                     nobody has entered the server's present incarnation: call wb1_enter
+       NEW, incarnation        the incarnation is another one; '' where nobody has entered it: call wb1_enter
        LAYOUT, layout
 --]]
 local function read(keys, args)
-  local replid, layout, horizon = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms'))
+  local replid, layout, horizon, incarnation = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms',
+    'incarnation'))
   if replid ~= current_replid() then
-    return {'NEW'}
+    return {'NEW', ''}
+  end
+  if args[2] ~= '' and args[2] ~= incarnation then
+    return {'NEW', incarnation}
   end
   if layout ~= args[1] then
     return {'LAYOUT', layout}
@@ -27,27 +33,32 @@ end
 --[[ wb1_pending: what is pending for some fields, at one instant: in each sealed batch and in the open one.
 
 KEYS  1 header, 2 queue, 3 open batch, 4... the keys of the sealed batches that the caller knows of
-ARGV  1 layout, 2 how many sealed batches the caller names, then their identities in order, then the fields
+ARGV  1 layout, 2 incarnation, as above, 3 how many sealed batches the caller names, then their identities in order,
+      then the fields
 
 Reply: OK, last, generation, entry..., amount or nil ...
            the queue's entries (as many as the caller named), then the fields' amounts in the first batch,
            in the second, ..., in the open one
        CHAIN, entry...         the queue is another one: call again with these batches
-       NEW, or LAYOUT, layout  as above
+       NEW, incarnation; LAYOUT, layout    as above
 --]]
 local function pending(keys, args)
-  local replid, layout, last, generation = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'last', 'generation'))
+  local replid, layout, last, generation, incarnation = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'last',
+    'generation', 'incarnation'))
   if replid ~= current_replid() then
-    return {'NEW'}
+    return {'NEW', ''}
+  end
+  if args[2] ~= '' and args[2] ~= incarnation then
+    return {'NEW', incarnation}
   end
   if layout ~= args[1] then
     return {'LAYOUT', layout}
   end
-  local known = tonumber(args[2])
+  local known = tonumber(args[3])
   local queue = redis.call('LRANGE', keys[2], 0, -1)
   local same = #queue == known
   for i = 1, same and known or 0 do
-    same = same and string.sub(queue[i], 1, #args[2 + i] + 1) == args[2 + i] .. ' '
+    same = same and string.sub(queue[i], 1, #args[3 + i] + 1) == args[3 + i] .. ' '
   end
   if not same then
     return {'CHAIN', unpack(queue)}
@@ -55,8 +66,8 @@ local function pending(keys, args)
   local reply = {'OK', last, generation, unpack(queue)}
   for i = 1, known + 1 do
     local batch = i <= known and keys[3 + i] or keys[3]
-    local amounts = collect_in_chunks('HMGET', batch, args, 3 + known, #args)
-    for j = 1, #args - 2 - known do
+    local amounts = collect_in_chunks('HMGET', batch, args, 4 + known, #args)
+    for j = 1, #args - 3 - known do
       reply[#reply + 1] = amounts[j] or false
     end
   end

@@ -1,15 +1,19 @@
 --[[ wb1_read_records: cached records, where they can be trusted.
 
 KEYS  1 header, 2... cached records' keys
-ARGV  1 layout
+ARGV  1 layout, 2 incarnation, as wb1_read takes it
 
 Reply: OK, record...    in the order of the keys: column, text, ..., without NULLs; empty where none is cached
-       NEW; LAYOUT, layout
+       NEW, incarnation; LAYOUT, layout
 --]]
 local function read_records(keys, args)
-  local replid, layout, horizon = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms'))
+  local replid, layout, horizon, incarnation = unpack(redis.call('HMGET', keys[1], 'replid', 'layout', 'horizon_ms',
+    'incarnation'))
   if replid ~= current_replid() then
-    return {'NEW'}
+    return {'NEW', ''}
+  end
+  if args[2] ~= '' and args[2] ~= incarnation then
+    return {'NEW', incarnation}
   end
   if layout ~= args[1] then
     return {'LAYOUT', layout}

@@ -2,7 +2,8 @@
 and answer the front of the chain. Allowed when memory is full, so that a full cache can drain.
 
 KEYS  1 header, 2 open batch, 3 lanes of the open batch, 4 queue,
-      5 the sealed batch's key, 6 its lanes' key (both new, named after ARGV 2)
+      5 the sealed batch's key, 6 its lanes' key, 7 what was captured for it (new, named after ARGV 2),
+      8 what was captured for the open batch
 ARGV  1 layout, 2 the new batch's identity, 3 the cap: fields at which the batch is sealed in any case,
       4 the ledger's identity, 5 the partition's commit number, both as the caller read them in the database
 
@@ -13,13 +14,12 @@ Reply: OK, incarnation, entry...   the first entries of the queue, oldest first:
        RESTORED, ledger, commit    the cache knows a later commit, or another ledger: the caller's view of
                                    the database is old, or the database was restored; nothing was changed
 --]]
--- Closes the open batch, which has `size` fields, under a new identity.
+-- Closes the open batch, which has `size` fields, under a new identity. The keys are those of wb1_seal.
 local function close_batch(keys, identity, size, last, incarnation, birth, writes, first_write)
-  local header, open, open_lanes, queue, batch, batch_lanes = unpack(keys, 1, 6)
+  local header, open, open_lanes, queue, batch, batch_lanes, batch_captured, open_captured = unpack(keys, 1, 8)
   redis.call('RENAMENX', open, batch)
-  if redis.call('EXISTS', open_lanes) == 1 then
-    redis.call('RENAMENX', open_lanes, batch_lanes)
-  end
+  seal_along(open_lanes, batch_lanes)
+  seal_along(open_captured, batch_captured)
   redis.call('RPUSH', queue, table.concat({identity, last, incarnation, birth, writes, decimal(size), first_write}, ' '))
   redis.call('HSET', header, 'last', identity)
   redis.call('HDEL', header, 'birth', 'first_write_ms', 'writes', 'flush_asked')

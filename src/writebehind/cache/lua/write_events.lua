@@ -1,7 +1,8 @@
 --[[ wb1_write_events: append one group of events to the open batch of a partition of an event log, a stream. See
 group.lua for what all writing functions share.
 
-ARGV  7... the events, each as its text: JSON of column to text, null is NULL
+ARGV  7... the events, at least one, each as its text: JSON of column to text, null is NULL. They are not looked into:
+      what is no event becomes a dead letter
 
 Each event's entry has the field `e` with that text. Its identity is its place: it rises with every event of the
 partition, also from batch to batch. A rollback may take it back, but not behind the clock.

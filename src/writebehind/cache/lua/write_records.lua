@@ -2,7 +2,8 @@
 all writing functions share; merge_records.lua for the changes.
 
 KEYS  5... the cached record's key of each entry, in the order of the entries
-ARGV  7 the version column, '' where the order of acceptance decides; 8 its kind: integer or text ('' without one)
+ARGV  7 the version column, '' where the order of acceptance decides; 8 how versions compare: integer or text, ''
+        without one
       9... field, change of each entry
 
 A cached record, a hash of column to text without its NULLs, gets the same change; a deletion removes it.
@@ -33,13 +34,39 @@ local function change_cached(key, change, version_column, kind)
   call_in_chunks('HDEL', key, unset, 1)
 end
 
-local function is_record_change(change, kind)
-  if string.sub(change, 1, 1) == 'd' then
-    return (#change > 1) == (kind ~= '')
+local function is_version(text, kind)
+  return type(text) == 'string' and text ~= '' and (kind ~= 'integer' or is_integer(text))
+end
+
+-- Whether all columns have texts or NULL; and where versions decide, whether each has one.
+local function are_columns(columns, versions, kind)
+  if type(columns) ~= 'table' or (kind ~= '' and (type(versions) ~= 'table' or next(columns) == nil)) then
+    return false
   end
-  local is_json, content = pcall(cjson.decode, string.sub(change, 2))
-  return string.find(change, kind == '' and '^[un]{' or '^[un]%[') ~= nil and is_json
-    and type(content) == 'table' and (kind == '' or (type(content[1]) == 'table' and type(content[2]) == 'table'))
+  for name, text in pairs(columns) do
+    if type(name) ~= 'string' or (type(text) ~= 'string' and text ~= cjson.null)
+      or (kind ~= '' and not is_version(versions[name], kind)) then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_record_change(change, kind)
+  local letter, rest = string.sub(change, 1, 1), string.sub(change, 2)
+  if letter == 'd' then
+    return kind == '' and rest == '' or kind ~= '' and is_version(rest, kind)
+  end
+  if not string.find(change, kind == '' and '^[un]{' or '^[un]%[') then
+    return false
+  end
+  local is_json, content = pcall(cjson.decode, rest)
+  if not is_json then
+    return false
+  elseif kind == '' then
+    return are_columns(content, nil, kind)
+  end
+  return are_columns(content[1], content[2], kind) and (letter == 'u' or is_version(content[3], kind))
 end
 
 local function write_records(keys, args)

@@ -9,7 +9,8 @@ A sorted set that exists gets the same changes. A board that is being built gets
 its building began: what was pending before lies in sealed batches then. Where its members' rows are loaded after
 newer changes, the rule makes the order not matter; a removal does, and ends the building.
 
-Reply: codes of REFUSED: RANGE (a sum would not be exact), NUMBER (the change is none)
+Reply: codes of REFUSED: RANGE (the score, or a sum, pending or on the board, would not be exact), NUMBER (the change
+       is none)
 --]]
 local function write_scores(keys, args)
   local group, early = begin_group(keys, args)
@@ -26,17 +27,28 @@ local function write_scores(keys, args)
     return {'FULL', group.confirmed}
   end
 
-  local pending, refused = {}, {}
+  local trusted = trust(group.horizon)
+  local built = {}
+  for i = 5, #keys, 2 do
+    built[(i - 3) / 2] = redis.call('TYPE', keys[i])['ok'] == 'zset' and trusted(keys[i])
+  end
+  local pending, sums, refused = {}, {}, {}
   for i = 1, entries do
-    local field, change = fields[i], args[5 + 4 * i]
+    local field, change, member, number = unpack(args, 4 + 4 * i, 7 + 4 * i)
     local operation, score = score_parts(change)
-    local merged
-    if score or change == 'x' then
+    local is_change, merged = is_score_change(change), nil
+    if is_change and not is_inexact(change) then
       merged = merge_score(pending[field] or changes[i], change, keep)
+    end
+    if merged and keep == 'sum' and built[tonumber(number)] then
+      -- The board's own sum has to be exact, too.
+      local before = operation == '' and (sums[field] or redis.call('ZSCORE', keys[3 + 2 * number], member)) or 0
+      sums[field] = exact_sum(tonumber(before), score or 0)
+      merged = sums[field] and merged
     end
     if not merged then
       refused[#refused + 1] = decimal(i - 1)
-      refused[#refused + 1] = (score or change == 'x') and 'RANGE' or 'NUMBER'
+      refused[#refused + 1] = is_change and 'RANGE' or 'NUMBER'
     else
       pending[field] = merged
     end
@@ -45,14 +57,11 @@ local function write_scores(keys, args)
     return refuse_group(keys, args, group, refused)
   end
 
-  local trusted = trust(group.horizon)
-  local built, building = {}, {}
+  local building = {}
   for i = 5, #keys, 2 do
     local number = (i - 3) / 2
-    local kind = redis.call('TYPE', keys[i])['ok']
-    built[number] = kind == 'zset' and trusted(keys[i])
-    if kind ~= 'none' and not built[number] then
-      redis.call('UNLINK', keys[i])
+    if not built[number] then
+      redis.call('UNLINK', keys[i]) -- of another incarnation, or another type
     end
     building[number] = redis.call('EXISTS', keys[i + 1]) == 1
   end

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from writebehind.client.flows.base import Intent, WriteFlows
 from writebehind.client.tasks import Tasks
@@ -80,23 +80,6 @@ class BlockingDoor(Generic[F]):
         if goes_on or not write.is_done:
             threads.run(flows.finish(write, level, deadline))
 
-    def _write_all(
-        self, flows: F, threads: Threads, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
-    ) -> None:
-        level = self._levels.level(ack)
-        deadline = self._levels.deadline(timeout)
-        goes_on = level in BEYOND_MEMORY
-        if goes_on and intents:
-            threads.run(flows.check(intents[0], level, deadline))
-        writes = []
-        for intent in intents:
-            if level == "local" and flows.buffer(intent):
-                threads.kick(intent.delivery)
-            else:
-                writes.append(flows.begin(intent, watch=goes_on))
-        if writes:
-            threads.run(flows.finish_all(writes, level, deadline))
-
 
 class AwaitingDoor(Generic[F]):
     """A mapping's door for asyncio: the same names and the same behaviour, awaitable.
@@ -124,22 +107,5 @@ class AwaitingDoor(Generic[F]):
             await tasks.run(flows.check(intent, level, deadline))
         write = flows.begin(intent, watch=goes_on)
         await tasks.wait(write.delivery, write.group, deadline)
-        if goes_on or not write.is_done:
-            await tasks.run(flows.finish(write, level, deadline))
-
-    async def _write_all(
-        self, flows: F, tasks: Tasks, intents: Sequence[Intent], ack: Ack | None, timeout: float | None
-    ) -> None:
-        level = self._levels.level(ack)
-        deadline = self._levels.deadline(timeout)
-        goes_on = level in BEYOND_MEMORY
-        if goes_on and intents:
-            await tasks.run(flows.check(intents[0], level, deadline))
-        writes = []
-        for intent in intents:
-            if level == "local" and flows.buffer(intent):
-                tasks.kick(intent.delivery)
-            else:
-                writes.append(flows.begin(intent, watch=goes_on))
-        if writes:
-            await tasks.run(flows.finish_all(writes, level, deadline))
+        if level == "database" or not write.is_done:
+            await tasks.run(flows.finish(write, until_database=level == "database", deadline=deadline))

@@ -45,7 +45,13 @@ class Events(BlockingDoor[EventFlows]):
         :raises PartlyWritten: only the first of them were written; it says how many.
         """
         flows, threads = self._world()
-        self._write_all(flows, threads, flows.appending_all(events, together), ack, timeout)
+        intents, level = flows.appending_all(events, together), self._levels.level(ack)
+        buffered = flows.buffer_first(intents) if level == "local" else 0
+        for delivery in {intent.delivery for intent in intents[:buffered]}:
+            threads.kick(delivery)
+        if buffered < len(intents):
+            deadline = self._levels.deadline(timeout)
+            threads.run(flows.append_all(intents, buffered, until_database=level == "database", deadline=deadline))
 
 
 class AsyncEvents(AwaitingDoor[EventFlows]):
@@ -79,4 +85,10 @@ class AsyncEvents(AwaitingDoor[EventFlows]):
         :raises PartlyWritten: only the first of them were written; it says how many.
         """
         flows, tasks = self._world()
-        await self._write_all(flows, tasks, flows.appending_all(events, together), ack, timeout)
+        intents, level = flows.appending_all(events, together), self._levels.level(ack)
+        buffered = flows.buffer_first(intents) if level == "local" else 0
+        for delivery in {intent.delivery for intent in intents[:buffered]}:
+            tasks.kick(delivery)
+        if buffered < len(intents):
+            deadline = self._levels.deadline(timeout)
+            await tasks.run(flows.append_all(intents, buffered, until_database=level == "database", deadline=deadline))

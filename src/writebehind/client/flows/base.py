@@ -24,7 +24,6 @@ from writebehind.errors import (
     CacheUnavailable,
     DeadLettered,
     DurabilityUnknown,
-    PartlyWritten,
     ReadUnsettled,
     WriteBehindError,
 )
@@ -113,48 +112,6 @@ class WriteFlows:
     def check(self, intent: Intent, level: Ack, deadline: float) -> Procedure[None]:
         """Make sure that a level can be given, before anything is written at it.
 
-        :raises CacheRefused: the server cannot give it truthfully.
-        """
-        if level in ("replica", "disk"):
-            yield from self._desk(intent.delivery, level).check(deadline)
-
-    def finish(self, write: Write, level: Ack, deadline: float) -> Procedure[None]:
-        """Return when a write that was begun has got as far as the level says."""
-        yield from self._finish(write, deadline)
-        yield from self._reach(write, level, deadline)
-
-    def finish_all(self, writes: Sequence[Write], level: Ack, deadline: float) -> Procedure[None]:
-        """``finish`` of several that belong to one call.
-
-        :raises PartlyWritten: some are in the cache or on their way, and the ones after them were taken back.
-        """
-        for count, write in enumerate(writes):
-            try:
-                yield from self._finish(write, deadline)
-            except (BufferFull, CacheUnavailable, DurabilityUnknown) as error:
-                left = self._withdraw(writes[count + 1 :])
-                written = count + isinstance(error, DurabilityUnknown) + left
-                if not written:
-                    raise  # nothing was written
-                raise PartlyWritten(
-                    f"{written} of {len(writes)} writes to {self._name!r} were accepted, or are on their way",
-                    why=str(error),
-                    fix=f"Write the others again, from number {written} (counted from 0) on.",
-                    written=written,
-                ) from error
-        for write in {write.group: write for write in writes}.values():
-            yield from self._reach(write, level, deadline)
-
-    def _withdraw(self, writes: Sequence[Write]) -> int:
-        """Take back what was not sent yet; how many could not be: they come first, since groups go in order."""
-        left = 0
-        for write in writes:
-            lane = write.delivery.partition.lane
-            if write.group.error is None and not lane.withdraw(write.group, write.field, write.change, write.place):
-                lane.give_up(write.group, write.field, write.change)
-                left += 1
-        return left
-
     def _finish(self, write: Write, deadline: float) -> Procedure[None]:
         """Wait for the end of a write's group; it is written then, or refused as MISSING."""
         field = write.field
@@ -179,7 +136,7 @@ class WriteFlows:
 
     def _timed_out(self, write: Write) -> Exception:
         lane = write.delivery.partition.lane
-        if lane.withdraw(write.group, write.field, write.change, write.place):
+        if lane.withdraw(write.group, [(write.field, write.change, write.place)]):
             return self._not_sent(write.delivery, write.key)
         lane.give_up(write.group, write.field, write.change)
         return self._unknown(write, str(lane.hindrance or "the cache has not answered"))
@@ -286,22 +243,21 @@ class WriteFlows:
     def _see_own_writes(self, delivery: Delivery, deadline: float) -> Procedure[None]:
         """Wait for what this process has written and the cache does not have (yet, or any more)."""
         lane = delivery.partition.lane
-        if lane.has_unsent_acknowledged_writes():
-            group = lane.last_unsent()
-            while group is not None and not group.resolved:
-                if not (yield from await_news(delivery, group, deadline)):
-                    raise self._unsettled(f"its buffered writes were not sent in time ({lane.hindrance})")
-        while lane.unsettled:
-            yield from settle(delivery.partition, self._database, self._observe)
-            if not lane.unsettled:
+        while True:
+            # Asked first: what another thread settles in between is among what is unsent then.
+            is_settled = not lane.unsettled
+            if lane.has_unsent_acknowledged_writes():
                 group = lane.last_unsent()
                 while group is not None and not group.resolved:
                     if not (yield from await_news(delivery, group, deadline)):
-                        raise self._unsettled(f"what is written again was not sent in time ({lane.hindrance})")
+                        raise self._unsettled(f"writes of this process were not sent in time ({lane.hindrance})")
+            if is_settled:
                 return
-            if time.monotonic() >= deadline:
-                raise self._unsettled("the cache restarted, and what it lost is known after the next flush")
-            yield from pause(READ_AGAIN_AFTER_S)
+            yield from settle(delivery.partition, self._database, self._observe)
+            if lane.unsettled:
+                if time.monotonic() >= deadline:
+                    raise self._unsettled("the cache restarted, and what it lost is known after the next flush")
+                yield from pause(READ_AGAIN_AFTER_S)
 
     def _unsettled(self, why: str) -> ReadUnsettled:
         return ReadUnsettled(f"{self._name!r} cannot be read exactly now", why=why, fix="Read again later.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -12,13 +13,14 @@ from writebehind.cache.link import Links
 from writebehind.changes import ScoreChange
 from writebehind.client.boards import BoardBuilders
 from writebehind.client.delivery import Delivery, other_layout
-from writebehind.client.effects import Procedure, ask_cache_until, await_news
-from writebehind.client.flows.base import Intent, WriteFlows
+from writebehind.client.effects import Procedure, ask_cache_until, await_news, pause
+from writebehind.client.flows.base import READ_AGAIN_AFTER_S, Intent, WriteFlows
 from writebehind.client.flushing import FlushDesk
 from writebehind.databases.contract import Database
 from writebehind.errors import ConfigurationError, KeyRefused
 from writebehind.mapping import BoundLeaderboard
 from writebehind.observe import Observer
+from writebehind.scores import Scores
 from writebehind.values import Key, KeyPart, key_part
 
 ScoreType = TypeVar("ScoreType", int, float, Decimal)
@@ -52,6 +54,11 @@ class LeaderboardFlows(WriteFlows, Generic[ScoreType]):
         super().__init__(leaderboard, deliveries, database, flush_desk, observe, replicas)
         self._leaderboard = leaderboard
         self._builders = {delivery: BoardBuilders(cache, database, delivery, leaderboard) for delivery in deliveries}
+
+    @property
+    def scores(self) -> Scores:
+        """What its column holds."""
+        return self._leaderboard.scores
 
     # Writing
 
@@ -120,41 +127,59 @@ class LeaderboardFlows(WriteFlows, Generic[ScoreType]):
         leaderboard = self._leaderboard
         delivery = self._deliveries[leaderboard.partition_of_board(board_text)]
         partition = delivery.partition
-        call = calls.read_board(
-            partition.keys,
-            leaderboard.board_key(board_text),
-            question,
-            layout=partition.layout,
-            highest_first=leaderboard.mapping.best == "highest",
-        )
-        yield from self._see_own_writes(delivery, deadline)
-        builds = 0
+        builds, is_empty = 0, False
         while True:
+            incarnation = partition.lane.incarnation
+            yield from self._see_own_writes(delivery, deadline)
+            call = calls.read_board(
+                partition.keys,
+                leaderboard.board_key(board_text),
+                question,
+                layout=partition.layout,
+                highest_first=leaderboard.mapping.best == "highest",
+                incarnation=incarnation,
+            )
             reply = yield from ask_cache_until(call, deadline)
             match reply:
                 case calls.BoardAnswer(values):
                     return values
                 case calls.OtherLayout(layout):
                     raise other_layout(partition, layout)
-                case calls.NewIncarnation():
-                    yield from delivery.enter()
-                    yield from self._see_own_writes(delivery, deadline)
+                case calls.NewIncarnation(present):
+                    yield from delivery.meet(present, leaving=incarnation)
+                    is_empty = False
+                case calls.BoardMissing() if is_empty:
+                    return ()  # and no rollback of the cache came between
                 case calls.BoardMissing():
                     if builds == MOST_BUILDS:
                         raise self._unsettled(f"its board {board!r} was evicted again and again")
-                    builds += 1
-                    if (yield from self._build_and_find_empty(delivery, board_text, deadline)):
-                        return ()
+                    members = yield from self._build(delivery, board_text, deadline)
+                    if members == 0:
+                        is_empty = True
+                    elif members is None:
+                        yield from self._wait_for_another(deadline)
+                    else:
+                        builds += 1
 
-    def _build_and_find_empty(self, delivery: Delivery, board: bytes, deadline: float) -> Procedure[bool]:
-        """Have the board built; True where it has no members, and so stays absent."""
+    def _wait_for_another(self, deadline: float) -> Procedure[None]:
+        """Another process builds the board: as long as it does so, there is nothing else to be done."""
+        if time.monotonic() >= deadline:
+            raise self._unsettled("its board is being built by another process")
+        yield from pause(READ_AGAIN_AFTER_S)
+
+    def _build(self, delivery: Delivery, board: bytes, deadline: float) -> Procedure[int | None]:
+        """Have the board built; how many members it has, None where another process builds it or that is not known.
+
+        A board without members stays absent.
+        """
         builder, group, had_begun = self._builders[delivery].join(board)
         while not group.resolved:
             if not (yield from await_news(builder, group, deadline)):
                 raise self._unsettled("its board was not built within the timeout; it may be soon")
         if group.error is not None:
             raise group.error
-        return group.members == 0 and not had_begun  # else it may have been empty before this caller's own writes
+        # What had begun before may have been empty before this caller's own writes.
+        return None if had_begun and group.members == 0 else group.members
 
     def _board_text(self, board: KeyPart | None) -> bytes:
         self._check_board(board)

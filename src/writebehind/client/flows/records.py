@@ -12,7 +12,7 @@ from writebehind.client.flows.base import Intent, WriteFlows
 from writebehind.client.flows.values import KeyedReads
 from writebehind.client.flushing import FlushDesk
 from writebehind.client.readers import RecordReader, RecordState
-from writebehind.columns import Text
+from writebehind.columns import ColumnType, Text
 from writebehind.databases.contract import Database
 from writebehind.errors import ConfigurationError, KeyRefused, ValueRefused
 from writebehind.mapping import BoundRecords
@@ -38,6 +38,11 @@ class RecordFlows(WriteFlows):
         super().__init__(records, deliveries, database, flush_desk, observe, replicas)
         self._records = records
         self._reads = KeyedReads(RecordReader(records), deliveries, database, self._see_own_writes, self._unsettled)
+
+    @property
+    def columns(self) -> Mapping[str, ColumnType]:
+        """The columns that can be written, without the key."""
+        return self._records.columns
 
     # Writing
 

@@ -52,22 +52,23 @@ class KeyedReads(Generic[V]):
 
     def _read(self, delivery: Delivery, fields: list[bytes], deadline: float) -> Procedure[dict[bytes, V]]:
         partition = delivery.partition
-        yield from self._see_own_writes(delivery, deadline)
         while True:
-            reply = yield from ask_cache_until(self._reader.cached(partition, fields), deadline)
+            incarnation = partition.lane.incarnation
+            yield from self._see_own_writes(delivery, deadline)
+            reply = yield from ask_cache_until(self._reader.cached(partition, fields, incarnation), deadline)
             match reply:
                 case calls.OtherLayout(layout):
                     raise other_layout(partition, layout)
-                case calls.NewIncarnation():
-                    yield from delivery.enter()
-                    yield from self._see_own_writes(delivery, deadline)
-                case _:
-                    break
-        known = self._reader.found(fields, reply)
-        missing = [field for field in fields if field not in known]
-        if missing:
-            known |= yield from self.load(delivery, missing, deadline)
-        return known
+                case calls.NewIncarnation(present):
+                    yield from delivery.meet(present, leaving=incarnation)
+                    continue
+            known = self._reader.found(fields, reply)
+            missing = [field for field in fields if field not in known]
+            if missing:
+                known |= yield from self.load(delivery, missing, deadline)
+            if partition.lane.incarnation == incarnation:
+                return known
+            # The cache was rolled back meanwhile: what was read may lack what this process has written.
 
     def load(self, delivery: Delivery, fields: list[bytes], deadline: float) -> Procedure[dict[bytes, V]]:
         """Exact values from the database and what is pending, put into the cache on the way."""

@@ -19,13 +19,14 @@ from writebehind.databases.contract import (
     Transaction,
 )
 from writebehind.databases.duckdb.connections import Connections, rows_of
+from writebehind.databases.duckdb.creation import create_table
 from writebehind.databases.duckdb.errors import translated
 from writebehind.databases.duckdb.events import append_events
 from writebehind.databases.duckdb.shape import read_shape
 from writebehind.databases.duckdb.transaction import DuckdbTransaction, events_alone, name_facts, read_rows
 from writebehind.databases.ledger import canonical_json, check_declaration, check_version
 from writebehind.errors import RowRefused
-from writebehind.mapping import BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import BoundCounter, BoundLeaderboard, BoundRecords, Kind, NewColumn, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -51,8 +52,11 @@ class DuckdbDatabase:
         with self._connections.use() as connection, translated(f"looking at the table {table!r}"):
             return read_shape(connection, table)
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:  # noqa: ARG002
-        events_alone()
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        if key:
+            events_alone()
+        with self._connections.use(transaction=True) as connection, translated(f"creating the table {table!r}"):
+            create_table(connection, table, columns)
 
     def ledger_sql(self) -> str:
         return resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
@@ -117,7 +121,7 @@ class DuckdbDatabase:
         return [(mapping, partition, kind, detail) for mapping, partition, kind, detail in found]
 
     def try_events(self, change: EventRows) -> RowRefused | None:
-        # On a connection of its own: the transaction that asks has not written anything yet, and sees nothing of it.
+        # On a connection of its own: the transaction that asks has appended nothing yet, and sees nothing of this.
         with self._connections.use() as connection:
             with translated("beginning a trial"):
                 connection.execute("BEGIN")
@@ -133,7 +137,9 @@ class DuckdbDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._connections.use(transaction=True) as connection:
-            yield DuckdbTransaction(connection)
+            transaction = DuckdbTransaction(connection)
+            yield transaction
+            transaction.refuse_if_spoiled()
 
     def ping(self) -> None:
         with self._connections.use() as connection, translated("asking for an answer"):

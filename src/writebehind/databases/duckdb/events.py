@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 
 import duckdb
-import pyarrow
 
-from writebehind.columns import ColumnType
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.contract import EventRows, RowsWritten
 from writebehind.databases.duckdb.errors import translated
+from writebehind.databases.duckdb.given import given
 from writebehind.databases.duckdb.shape import quote, quote_table
 from writebehind.databases.event_groups import EventGroup, event_groups
+from writebehind.errors import RowRefused
 from writebehind.mapping import BoundEvents
 
 _SQL = load_blocks(__package__, "events.sql")
+_INTEGER = "[+-]?[0-9]+"
 
 
 def append_events(connection: duckdb.DuckDBPyConnection, change: EventRows) -> RowsWritten:
@@ -30,39 +30,48 @@ def append_events(connection: duckdb.DuckDBPyConnection, change: EventRows) -> R
 
 def _append(connection: duckdb.DuckDBPyConnection, log: BoundEvents, group: EventGroup) -> int:
     """Append events that have the same columns; how many statements it took."""
-    table = quote_table(log.mapping.table)
+    table = quote_table(connection, log.mapping.table)
     if not group.columns:
         for _ in group.events:
             connection.execute(_SQL["append_defaults"].format(table=table))
         return len(group.events)
-    names = [f"c{number}" for number in range(len(group.columns))]
-    connection.register("given", _given(group, names))
-    connection.execute(
-        _SQL["append"].format(
-            table=table,
-            columns=", ".join(map(quote, group.columns)),
-            values=", ".join(_value(log, column, name) for column, name in zip(group.columns, names, strict=True)),
-        )
+    names = {column: f"c{number}" for number, column in enumerate(group.columns)}
+    statement = _SQL["append"].format(
+        table=table,
+        columns=", ".join(map(quote, group.columns)),
+        values=", ".join(_value(log, column, name) for column, name in names.items()),
     )
-    connection.unregister("given")  # an error spoils the transaction, and the connection is closed with it
+    numbers = {} if group.positions is None else {names[group.columns[-1]]: group.positions}
+    texts = {name: list(map(itemgetter(column), group.events)) for column, name in names.items() if name not in numbers}
+    with given(connection, texts, numbers):
+        connection.execute(statement)
     return 1
 
 
-def _given(group: EventGroup, names: Sequence[str]) -> pyarrow.Table:
-    texts = group.columns if group.positions is None else group.columns[:-1]
-    arrays = [pyarrow.array(list(map(itemgetter(column), group.events)), pyarrow.large_string()) for column in texts]
-    if group.positions is not None:
-        arrays.append(pyarrow.array(group.positions, pyarrow.int64()))
-    return pyarrow.Table.from_arrays(arrays, names=list(names))
-
-
 def _value(log: BoundEvents, column: str, name: str) -> str:
-    """The SQL that makes a column's value of its text."""
+    """The SQL that makes a column's value of its text, exactly or not at all.
+
+    :raises RowRefused: events of this log cannot have such a column.
+    """
     if column == log.mapping.position:
         return name
-    column_type: ColumnType = log.columns[column]
-    if column_type.kind == "text" and column_type.type_name == "VARCHAR":
-        return name
-    if column_type.kind == "bytes":
-        return f"unhex(substr({name}, 3))"  # after \x
-    return f"CAST({name} AS {column_type.type_name})"
+    if column not in log.columns:
+        raise RowRefused(
+            f"appending to {log.mapping.table!r} was refused",
+            why=f"its events have no column {column!r}",
+            sqlstate="22000",
+        )
+    kept = log.columns[column]
+    match kept.kind:
+        case "text" if kept.type_name == "VARCHAR":
+            return name
+        case "bytes":
+            return _SQL["value_of_bytes"].format(text=name)
+        case "float":
+            return _SQL["value_of_float"].format(text=name, type=kept.type_name)
+        case "integer":
+            return _SQL["value_of_pattern"].format(text=name, type=kept.type_name, pattern=_INTEGER)
+        case "decimal":
+            pattern = _INTEGER + (rf"(\.[0-9]{{0,{kept.scale}}})?" if kept.scale else "")
+            return _SQL["value_of_pattern"].format(text=name, type=kept.type_name, pattern=pattern)
+    return _SQL["value"].format(text=name, type=kept.type_name)

@@ -64,12 +64,14 @@ DELETE FROM writebehind_batches
 WHERE partition_id = $partition_id AND kind <> 'fence'
     AND applied_at < now() - to_days($days);
 
--- name: add_dead_letter
+-- name: add_dead_letters
+-- `given` is an Arrow table.
 INSERT INTO writebehind_dead_letters
     (partition_id, mapping, key, operation, value, reason, error, sqlstate, batch, birth)
-SELECT id, mapping, $key, $operation, $value, $reason, $error, $sqlstate, $batch, $birth
-FROM writebehind_partitions
-WHERE id = $partition_id;
+SELECT p.id, p.mapping, g.key, g.operation, g.value, g.reason, g.error, g.sqlstate, g.batch, g.birth
+FROM given AS g
+JOIN writebehind_partitions AS p ON p.id = g.partition_id
+ORDER BY g.number;
 
 -- name: add_incident
 INSERT INTO writebehind_incidents (partition_id, kind, detail) VALUES ($partition_id, $kind, $detail);

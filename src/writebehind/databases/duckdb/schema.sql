@@ -57,6 +57,14 @@ CREATE TABLE IF NOT EXISTS writebehind_marks (
     PRIMARY KEY (partition_id, producer, incarnation)
 );
 
+-- What the application's own keys were worth when they were captured last. Always empty: event logs capture nothing.
+CREATE TABLE IF NOT EXISTS writebehind_captured (
+    partition_id BIGINT NOT NULL,
+    key TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    PRIMARY KEY (partition_id, key)
+);
+
 -- Events that could not become rows, with the reason. value is the event as it travelled.
 CREATE SEQUENCE IF NOT EXISTS writebehind_dead_letters_id;
 CREATE TABLE IF NOT EXISTS writebehind_dead_letters (

@@ -9,13 +9,14 @@ import duckdb
 from writebehind.columns import ColumnKind, ColumnType
 from writebehind.databases.blocks import load_blocks
 from writebehind.databases.duckdb.connections import rows_of
+from writebehind.databases.duckdb.errors import translated
 from writebehind.errors import MappingError
 from writebehind.mapping import ColumnShape, TableShape
 from writebehind.values import KeyKind
 
 _SQL = load_blocks(__package__, "shape.sql")
 
-_INTEGER_BITS = {"SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
+_INTEGER_BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
 _KINDS: dict[str, ColumnKind] = {
     "VARCHAR": "text",
     "BOOLEAN": "boolean",
@@ -43,9 +44,11 @@ def split_table(table: str) -> tuple[str, str]:
     return (schema, name) if dot else (_DEFAULT_SCHEMA, table)
 
 
-def quote_table(table: str) -> str:
-    """The quoted name of a table, with its schema."""
-    return ".".join(quote(part) for part in split_table(table))
+def quote_table(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """The quoted name of a table, whole: DuckDB would not know whether ``a.b`` is in a schema or a file called a."""
+    with translated("asking for the file's name"):
+        [(file,)] = connection.execute("SELECT current_database()").fetchall()
+    return ".".join(quote(part) for part in (str(file), *split_table(table)))
 
 
 def read_shape(connection: duckdb.DuckDBPyConnection, table: str) -> TableShape | None:
@@ -58,15 +61,21 @@ def read_shape(connection: duckdb.DuckDBPyConnection, table: str) -> TableShape 
     found = rows_of(connection, _SQL["find_table"], facts)
     if not found:
         return None
-    if found[0][2] == "view":
+    if found[0][0] == "view":
         raise MappingError(
             f"{table!r} is a view",
             why="events are appended to tables alone",
             fix="Name the table that holds the rows.",
         )
-    definition = str(found[0][3])
+    where = quote_table(connection, table)
     columns = {
-        column: _column_shape(column, type_name, required, default, definition)
+        column: _column_shape(
+            column,
+            type_name,
+            required,
+            has_default=default is not None,
+            is_generated=default is not None and _is_generated(connection, where, column),
+        )
         for column, type_name, required, default in rows_of(connection, _SQL["columns"], facts)
     }
     sets = rows_of(connection, _SQL["unique_sets"], facts)
@@ -74,21 +83,28 @@ def read_shape(connection: duckdb.DuckDBPyConnection, table: str) -> TableShape 
     return TableShape(table, columns, primary, tuple(frozenset(names) for _, names in sets))
 
 
-def _column_shape(name: str, type_name: str, required: bool, default: str | None, definition: str) -> ColumnShape:
-    # The catalog shows what a generated column is made of as if it were a default; the table's definition tells.
-    is_generated = default is not None and bool(
-        re.search(rf"(?:{re.escape(quote(name))}|\b{re.escape(name)}\b)[^,]*GENERATED ALWAYS AS", definition)
-    )
+def _is_generated(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    """Whether nobody may write a column. The catalogs show what it is made of as if that were a default."""
+    try:
+        connection.execute(_SQL["write_one_column"].format(table=table, column=quote(column)))
+    except duckdb.BinderException as error:
+        if "generated column" in str(error):
+            return True
+        raise
+    return False
+
+
+def _column_shape(name: str, type_name: str, required: bool, *, has_default: bool, is_generated: bool) -> ColumnShape:
     value_type, refusal = _value_type(type_name, is_required=required)
     return ColumnShape(
         name=name,
         type_name=type_name,
         key_kind=None if value_type is None else _KEY_KINDS.get(value_type.kind),
         refusal="DuckDB serves event logs alone",
-        required=required and default is None,
+        required=required and not has_default,
         value_type=value_type,
         value_refusal=refusal,
-        default_is_computed=default is not None,
+        default_is_computed=has_default,
         is_generated=is_generated,
     )
 

@@ -1,11 +1,11 @@
 -- What the catalogs say of a table.
 
 -- name: find_table
-SELECT t.schema_name, t.table_name, 'table', t.sql
+SELECT 'table'
 FROM duckdb_tables() AS t
 WHERE t.database_name = current_database() AND t.schema_name = $schema AND t.table_name = $table
 UNION ALL
-SELECT v.schema_name, v.view_name, 'view', v.sql
+SELECT 'view'
 FROM duckdb_views() AS v
 WHERE v.database_name = current_database() AND v.schema_name = $schema AND v.view_name = $table;
 
@@ -20,3 +20,7 @@ SELECT c.constraint_type = 'PRIMARY KEY', c.constraint_column_names
 FROM duckdb_constraints() AS c
 WHERE c.database_name = current_database() AND c.schema_name = $schema AND c.table_name = $table
     AND c.constraint_type IN ('PRIMARY KEY', 'UNIQUE');
+
+-- name: write_one_column
+-- Only planned: a generated column is refused, others are not.
+EXPLAIN INSERT INTO {table} ({column}) SELECT NULL;

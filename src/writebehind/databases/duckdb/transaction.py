@@ -25,8 +25,9 @@ from writebehind.databases.contract import (
 from writebehind.databases.duckdb.connections import rows_of
 from writebehind.databases.duckdb.errors import translated
 from writebehind.databases.duckdb.events import append_events
+from writebehind.databases.duckdb.given import given
 from writebehind.databases.ledger import KEEP_BATCHES_DAYS, PRUNE_EVERY_COMMITS, canonical_json, storable
-from writebehind.errors import DatabaseRefused
+from writebehind.errors import DatabaseRefused, RowRefused
 from writebehind.mapping import BoundRecords
 from writebehind.values import Row
 
@@ -63,6 +64,19 @@ class DuckdbTransaction:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._spoiled_by: BaseException | None = None
+
+    def refuse_if_spoiled(self) -> None:
+        """Before the commit.
+
+        :raises DatabaseRefused: something in it failed; without savepoints a part of it cannot be undone.
+        """
+        if self._spoiled_by is not None:
+            raise DatabaseRefused(
+                "the transaction was not committed",
+                why=f"something in it failed, and DuckDB has no savepoints to undo that alone: {self._spoiled_by}",
+                fix="Let the error leave the transaction; find bad rows by try_events beforehand.",
+            ) from self._spoiled_by
 
     def lock_partitions(self, names: Sequence[PartitionName]) -> list[LedgerRow]:
         with translated("locking partitions"):
@@ -89,12 +103,20 @@ class DuckdbTransaction:
         events_alone()
 
     def append_events(self, change: EventRows) -> RowsWritten:
-        return append_events(self._connection, change)
+        try:
+            return append_events(self._connection, change)
+        except RowRefused as error:
+            self._spoiled_by = error  # events before it may have been appended, and stay
+            raise
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """DuckDB has none: see ``has_savepoints``. An error that leaves the block spoils the transaction."""
-        yield
+        """DuckDB has none: see ``has_savepoints``. After an error in the block the transaction cannot commit."""
+        try:
+            yield
+        except BaseException as error:
+            self._spoiled_by = error
+            raise
 
     def write_marks(self, row: LedgerRow, incarnation: str, marks: Mapping[str, int]) -> None:
         with translated("writing marks"):
@@ -106,6 +128,15 @@ class DuckdbTransaction:
         facts = {"producer": producer, "incarnation": incarnation}
         found = self._row("read_mark", "reading a mark", row, facts)
         return int(found[0]) if found else 0
+
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:  # noqa: ARG002
+        events_alone()
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:  # noqa: ARG002
+        events_alone()
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:  # noqa: ARG002
+        events_alone()
 
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:
         return any(self._row("is_fence_applied", "reading the ledger", row, {"fence": fence}) for fence in fences)
@@ -125,20 +156,21 @@ class DuckdbTransaction:
         return self._raise_commit_number(row, None)
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        with translated("writing dead letters"):
-            for letter in letters:
-                facts = {
-                    "partition_id": letter.row_id,
-                    "key": storable(letter.key),
-                    "operation": letter.operation,
-                    "value": storable(letter.value),
-                    "reason": letter.reason,
-                    "error": storable(letter.error),
-                    "sqlstate": letter.sqlstate,
-                    "batch": letter.batch,
-                    "birth": letter.birth,
-                }
-                self._connection.execute(_SQL["add_dead_letter"], facts)
+        # By one statement: a batch that is put aside may have a hundred thousand.
+        numbers = {"number": range(len(letters)), "partition_id": [letter.row_id for letter in letters]}
+        texts: dict[str, list[Text]] = {
+            "key": [storable(letter.key) for letter in letters],
+            "operation": [letter.operation for letter in letters],
+            "value": [storable(letter.value) for letter in letters],
+            "reason": [letter.reason for letter in letters],
+            "error": [storable(letter.error) for letter in letters],
+            "sqlstate": [letter.sqlstate for letter in letters],
+            "batch": [letter.batch for letter in letters],
+            "birth": [letter.birth for letter in letters],
+        }
+        if letters:
+            with translated("writing dead letters"), given(self._connection, texts, numbers):
+                self._connection.execute(_SQL["add_dead_letters"])
 
     def add_incident(self, row: LedgerRow, kind: str, detail: Mapping[str, object]) -> None:
         self._do("add_incident", "recording an incident", row, {"kind": kind, "detail": canonical_json(detail)})

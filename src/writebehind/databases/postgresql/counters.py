@@ -125,15 +125,6 @@ def read_counter_statement(counter: BoundCounter) -> Composed:
     )
 
 
-def create_counter_table_statement(table: str, key: Sequence[str], columns: Sequence[str]) -> Composed:
-    """The block ``create_counter_table``."""
-    definitions = [SQL("{} text NOT NULL").format(identifier(name)) for name in key]
-    definitions += [SQL("{} bigint NOT NULL DEFAULT 0").format(identifier(name)) for name in columns]
-    return _block("create_counter_table").format(
-        table=table_identifier(table), definitions=comma(definitions), key_columns=comma(map(identifier, key))
-    )
-
-
 def _parameters(
     counters: Sequence[BoundCounter], rows: Sequence[Row], amounts: Sequence[Sequence[int | None]]
 ) -> Mapping[str, EncodedArray]:

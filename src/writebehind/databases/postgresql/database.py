@@ -23,6 +23,7 @@ from writebehind.databases.ledger import canonical_json, check_declaration, chec
 from writebehind.databases.postgresql import counters, events, scores
 from writebehind.databases.postgresql import records as records_sql
 from writebehind.databases.postgresql.connections import Connections
+from writebehind.databases.postgresql.creation import create_table_statement
 from writebehind.databases.postgresql.errors import translated
 from writebehind.databases.postgresql.shape import read_shape
 from writebehind.databases.postgresql.statements import encode_keys
@@ -35,7 +36,7 @@ from writebehind.databases.postgresql.transaction import (
     roll_back,
 )
 from writebehind.errors import RowRefused
-from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, NewColumn, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -62,8 +63,8 @@ class PostgresDatabase:
         with self._connections.use(lambda connection: read_shape(connection, table), doing) as (_, shape):
             return shape
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
-        statement = counters.create_counter_table_statement(table, key, columns)
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        statement = create_table_statement(table, columns, key)
         with open_transaction(self._connections) as connection, translated(f"creating the table {table!r}"):
             connection.execute(_SQL["lock_creation"])
             connection.execute(statement, {})  # no parameters, but percent signs that are written twice

@@ -59,5 +59,5 @@ LEFT JOIN (
     JOIN {table} AS t ON {same_key}
 ) AS found ON true
 
--- name: create_counter_table
-CREATE TABLE IF NOT EXISTS {table} ({definitions}, PRIMARY KEY ({key_columns}))
+-- name: create_table
+CREATE TABLE IF NOT EXISTS {table} ({definitions})

@@ -79,6 +79,23 @@ WHERE writebehind_marks.seq < excluded.seq;
 SELECT seq FROM writebehind_marks
 WHERE partition_id = %(partition_id)s AND producer = %(producer)s AND incarnation = %(incarnation)s;
 
+-- name: read_captured
+SELECT key, value FROM writebehind_captured WHERE partition_id = %(partition_id)s AND key = ANY (%(keys)s::text[]);
+
+-- name: scan_captured
+SELECT key, value FROM writebehind_captured
+WHERE partition_id = %(partition_id)s AND key > %(after)s
+ORDER BY key
+LIMIT %(limit)s;
+
+-- name: write_captured
+INSERT INTO writebehind_captured (partition_id, key, value)
+SELECT %(partition_id)s, key, value FROM unnest(%(keys)s::text[], %(values)s::bigint[]) AS given (key, value)
+ON CONFLICT (partition_id, key) DO UPDATE SET value = excluded.value;
+
+-- name: forget_captured
+DELETE FROM writebehind_captured WHERE partition_id = %(partition_id)s AND key = ANY (%(keys)s::text[]);
+
 -- name: any_fence_applied
 SELECT EXISTS (
     SELECT FROM writebehind_batches

@@ -60,6 +60,14 @@ CREATE TABLE IF NOT EXISTS writebehind_marks (
     PRIMARY KEY (partition_id, producer, incarnation)
 );
 
+-- What the application's own keys were worth when they were captured last, in units of the column's scale.
+CREATE TABLE IF NOT EXISTS writebehind_captured (
+    partition_id bigint NOT NULL REFERENCES writebehind_partitions (id),
+    key text NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (partition_id, key)
+);
+
 -- Writes that could not become part of their row, with the reason. value is what would have been written: of a
 -- counter the amount, in units of the column's scale.
 CREATE TABLE IF NOT EXISTS writebehind_dead_letters (

@@ -150,6 +150,24 @@ class PostgresTransaction:
         found = self._rows("read_mark", "reading a mark", facts)
         return int(found[0][0]) if found else 0
 
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "keys": list(keys)}
+        return dict(self._rows("read_captured", "reading what was captured", facts))
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "after": after, "limit": limit}
+        return dict(self._rows("scan_captured", "reading what was captured", facts))
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
+        kept = {key: value for key, value in values.items() if value}
+        if kept:
+            facts = {"partition_id": row.row_id, "keys": list(kept), "values": list(kept.values())}
+            self._do("write_captured", "writing what was captured", facts)
+        gone = [key for key, value in values.items() if not value]
+        if gone:
+            facts = {"partition_id": row.row_id, "keys": gone}
+            self._do("forget_captured", "forgetting what was captured", facts)
+
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:
         facts = {"partition_id": row.row_id, "fences": list(fences)}
         return bool(self._row("any_fence_applied", "reading the ledger", facts)[0])

@@ -75,15 +75,6 @@ def read_values(connection: sqlite3.Connection, counter: BoundCounter, rows: Seq
     return {row: int(value[0]) for row, value in zip(rows, found, strict=True) if value is not None}
 
 
-def create_counter_table_statement(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
-    """The block ``create_counter_table``."""
-    definitions = [f"{quote(name)} TEXT NOT NULL" for name in key]
-    definitions += [f"{quote(name)} INTEGER NOT NULL DEFAULT 0" for name in columns]
-    return _SQL["create_counter_table"].format(
-        table=quote_table(table), definitions=", ".join(definitions), key_columns=", ".join(map(quote, key))
-    )
-
-
 def encode_keys(columns: Sequence[KeyColumn], rows: Sequence[Row]) -> list[Row]:
     """Keys as SQLite stores them: UUIDs as their text."""
     if all(column.kind != "uuid" for column in columns):

@@ -25,11 +25,12 @@ from writebehind.databases.ledger import canonical_json, check_declaration, chec
 from writebehind.databases.sqlite import counters, events, scores
 from writebehind.databases.sqlite import records as records_sql
 from writebehind.databases.sqlite.connections import Connections
+from writebehind.databases.sqlite.creation import create_table_statement
 from writebehind.databases.sqlite.errors import translated
 from writebehind.databases.sqlite.shape import read_shape
 from writebehind.databases.sqlite.transaction import SqliteTransaction, name_facts, read_rows
 from writebehind.errors import RowRefused
-from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, TableShape
+from writebehind.mapping import KINDS, BoundCounter, BoundLeaderboard, BoundRecords, Kind, NewColumn, TableShape
 from writebehind.values import Row
 
 _SQL = load_blocks(__package__, "ledger.sql")
@@ -55,8 +56,8 @@ class SqliteDatabase:
         with self._connections.use("BEGIN") as connection, translated(f"looking at the table {table!r}"):
             return read_shape(connection, table)
 
-    def create_counter_table(self, table: str, key: Sequence[str], columns: Sequence[str]) -> None:
-        statement = counters.create_counter_table_statement(table, key, columns)
+    def create_table(self, table: str, columns: Sequence[NewColumn], key: Sequence[str] = ()) -> None:
+        statement = create_table_statement(table, columns, key)
         with self._connections.use("BEGIN IMMEDIATE") as connection, translated(f"creating the table {table!r}"):
             connection.execute(statement)
 

@@ -40,6 +40,23 @@ WHERE seq < excluded.seq;
 SELECT seq FROM writebehind_marks
 WHERE partition_id = :partition_id AND producer = :producer AND incarnation = :incarnation;
 
+-- name: read_captured
+SELECT key, value FROM writebehind_captured
+WHERE partition_id = :partition_id AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: scan_captured
+SELECT key, value FROM writebehind_captured
+WHERE partition_id = :partition_id AND key > :after
+ORDER BY key
+LIMIT :limit;
+
+-- name: write_captured
+INSERT INTO writebehind_captured (partition_id, key, value) VALUES (:partition_id, :key, :value)
+ON CONFLICT (partition_id, key) DO UPDATE SET value = excluded.value;
+
+-- name: forget_captured
+DELETE FROM writebehind_captured WHERE partition_id = :partition_id AND key = :key;
+
 -- name: is_fence_applied
 SELECT 1 FROM writebehind_batches WHERE partition_id = :partition_id AND batch = :fence AND kind = 'fence';
 

@@ -42,5 +42,5 @@ CASE typeof(COALESCE({column}, 0) + {amount})
     ELSE abs(min(COALESCE({column}, 0), -9223372036854775807 - 1))
 END
 
--- name: create_counter_table
-CREATE TABLE IF NOT EXISTS {table} ({definitions}, PRIMARY KEY ({key_columns}));
+-- name: create_table
+CREATE TABLE IF NOT EXISTS {table} ({definitions});

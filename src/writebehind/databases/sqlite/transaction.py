@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,6 +111,25 @@ class SqliteTransaction:
         facts = {"producer": producer, "incarnation": incarnation}
         found = self._row("read_mark", "reading a mark", row, facts)
         return int(found[0]) if found else 0
+
+    def read_captured(self, row: LedgerRow, keys: Sequence[str]) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "keys": json.dumps(list(keys))}
+        with translated("reading what was captured"):
+            return dict(self._connection.execute(_SQL["read_captured"], facts).fetchall())
+
+    def scan_captured(self, row: LedgerRow, after: str, limit: int) -> dict[str, int]:
+        facts = {"partition_id": row.row_id, "after": after, "limit": limit}
+        with translated("reading what was captured"):
+            return dict(self._connection.execute(_SQL["scan_captured"], facts).fetchall())
+
+    def write_captured(self, row: LedgerRow, values: Mapping[str, int]) -> None:
+        facts = [{"partition_id": row.row_id, "key": key, "value": value} for key, value in values.items()]
+        with translated("writing what was captured"):
+            self._connection.executemany(_SQL["write_captured"], [each for each in facts if each["value"]])
+            self._connection.executemany(
+                _SQL["forget_captured"],
+                [{"partition_id": row.row_id, "key": key} for key, value in values.items() if not value],
+            )
 
     def any_fence_applied(self, row: LedgerRow, fences: Sequence[str]) -> bool:
         return any(self._row("is_fence_applied", "reading the ledger", row, {"fence": fence}) for fence in fences)

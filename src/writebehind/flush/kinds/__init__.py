@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from writebehind.databases.contract import Database, Transaction
 from writebehind.flush.kinds import counters, events, records, scores
-from writebehind.flush.kinds.outcome import IGNORED, Outcome, Unwritten
+from writebehind.flush.kinds.outcome import IGNORED, Outcome, Unwritten, readable
 from writebehind.flush.task import Batch
 
-__all__ = ["IGNORED", "OPERATIONS", "Outcome", "Unwritten", "write_batches"]
+__all__ = ["IGNORED", "OPERATIONS", "Outcome", "Unwritten", "readable", "write_batches"]
 
 OPERATIONS = {"counter": "add", "leaderboard": "score", "record": "record", "event": "append"}
 """What a dead letter of each kind calls its write."""

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from writebehind.databases.contract import CounterRows
+from writebehind.errors import KeyRefused
 from writebehind.flush.task import Batch
 from writebehind.mapping import BoundCounter
+from writebehind.values import Row
 
 
-def merge(batches: Sequence[Batch]) -> CounterRows:
+def merge(batches: Sequence[Batch], is_unreadable: Callable[[Batch, bytes, KeyRefused], None]) -> CounterRows:
     """One row a key, sorted by key; a counter adds to a row what its batches hold for it together.
+
+    ``is_unreadable`` is told of fields that are no keys: another program wrote them.
 
     Sorting is what keeps flushers from deadlocking with each other: unsorted, 555 of 600 concurrent
     batches of 1,000 rows deadlocked, sorted none.
     """
     counters: dict[str, BoundCounter] = {}
     sums: dict[str, dict[bytes, int]] = {}
+    rows: dict[bytes, Row] = {}
     for batch in batches:
         counter = batch.task.mapping
         assert isinstance(counter, BoundCounter)
         counters[counter.name] = counter
         of_counter = sums.setdefault(counter.name, {})
+        decode = counter.keys.decode  # the same for all, since their key columns are
         for field, amount in batch.content.changes.items():  # other partitions of a counter have other keys
+            if field not in rows:
+                try:
+                    rows[field] = decode(field)
+                except KeyRefused as error:
+                    is_unreadable(batch, field, error)
+                    continue
             of_counter[field] = of_counter.get(field, 0) + int(amount)
-    decode = next(iter(counters.values())).keys.decode
-    fields: set[bytes] = set().union(*sums.values())
-    keyed = sorted((decode(field), field) for field in fields)
+    keyed = sorted((row, field) for field, row in rows.items())
     return CounterRows(
         counters=tuple(counters.values()),
         rows=[row for row, _ in keyed],

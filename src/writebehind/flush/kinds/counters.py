@@ -14,8 +14,13 @@ from writebehind.mapping import BoundCounter
 
 def write(transaction: Transaction, batches: Sequence[Batch]) -> Outcome:
     """Add the amounts of the batches; what cannot be added comes back."""
-    written = write_rows(transaction, merge(batches))
-    outcome = Outcome(written.rows, written.statements)
+    outcome = Outcome()
+    change = merge(
+        batches,
+        lambda batch, field, error: outcome.add_unreadable(batch, field, batch.content.changes[field], error),
+    )
+    written = write_rows(transaction, change)
+    outcome.rows, outcome.statements = written.rows, written.statements
     for each in written.unwritten:
         field = each.counter.keys.encode(each.row)
         batch = _batch_of(batches, each.counter, field)
@@ -24,8 +29,7 @@ def write(transaction: Transaction, batches: Sequence[Batch]) -> Outcome:
 
 
 def _batch_of(batches: Sequence[Batch], counter: BoundCounter, field: bytes) -> Batch:
-    """The batch that a row's amount came from: the counter's partition that the key belongs to."""
-    partition = counter.partition_of(field)
+    """The batch that a row's amount came from: of the counter's partitions one alone has the key."""
     return next(
-        batch for batch in batches if batch.task.mapping.name == counter.name and batch.task.name.partition == partition
+        batch for batch in batches if batch.task.mapping.name == counter.name and field in batch.content.changes
     )

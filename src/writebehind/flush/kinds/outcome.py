@@ -11,6 +11,13 @@ from writebehind.errors import RowRefused
 from writebehind.flush.task import Batch
 
 IGNORED = "ignored"
+UNREADABLE = "22000"
+"""The SQLSTATE of a data exception: the database was not asked."""
+
+
+def readable(content: bytes) -> str:
+    """What a program wrote, as a text that every database keeps, whatever bytes it is."""
+    return content.decode(errors="backslashreplace").replace("\x00", "\\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,10 @@ class Outcome:
     rows: int = 0
     statements: int = 0
     unwritten: list[Unwritten] = field(default_factory=list)
+
+    def add_unreadable(self, batch: Batch, key: bytes, value: bytes, error: Exception) -> None:
+        """What a program in another language wrote, and no row can be made of."""
+        self.unwritten.append(Unwritten(batch, key, readable(value), "row_refused", str(error), UNREADABLE))
 
     def attempt(self, transaction: Transaction, write: Callable[[], RowsWritten]) -> RowRefused | None:
         """Write under a savepoint and count what it did; the error where a row was refused."""

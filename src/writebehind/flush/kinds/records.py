@@ -62,11 +62,11 @@ def _entries(records: BoundRecords, batches: Sequence[Batch], outcome: Outcome) 
     entries = []
     for batch in batches:
         for field, text in batch.content.changes.items():
-            entry = _Entry(records.keys.decode(field), field, batch, RecordChange.decode(text))
             try:
+                entry = _Entry(records.keys.decode(field), field, batch, RecordChange.decode(text))
                 columns = {name: _canonical(records, name, value) for name, value in entry.change.columns.items()}
-            except ValueRefused as error:
-                outcome.unwritten.append(_unwritten(entry, str(error), "22000"))
+            except ValueError as error:
+                outcome.add_unreadable(batch, field, text, error)
                 continue
             entry.change = replace(entry.change, columns=columns)
             entries.append(entry)

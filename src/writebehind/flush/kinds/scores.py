@@ -18,12 +18,15 @@ def write(transaction: Transaction, batches: Sequence[Batch]) -> Outcome:
     leaderboard = batches[0].task.mapping
     assert isinstance(leaderboard, BoundLeaderboard)
     rules = ScoreRules(leaderboard.mapping.keep, leaderboard.scores)
+    outcome = Outcome()
     entries: list[tuple[Row, bytes, Batch, ScoreChange]] = []
     for batch in batches:
         for field, text in batch.content.changes.items():
-            entries.append((leaderboard.keys.decode(field), field, batch, rules.decode(text)))
+            try:
+                entries.append((leaderboard.keys.decode(field), field, batch, rules.decode(text)))
+            except ValueError as error:
+                outcome.add_unreadable(batch, field, text, error)
     entries.sort(key=lambda entry: entry[0])
-    outcome = Outcome()
 
     def write_some(indices: Sequence[int]) -> ScoreRows:
         some = [entries[index] for index in indices]
