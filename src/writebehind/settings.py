@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from writebehind import setting_kinds as kinds
+from writebehind.levels import LEVELS, Ack
 from writebehind.mapping import DeclaredCapture
 from writebehind.setting_kinds import Kind, redacted
 from writebehind.setting_sources import (

@@ -107,6 +107,7 @@ def test_a_write_is_on_disk_when_it_is_acknowledged(primary: TemporaryValkey, vi
         with primary.client() as client:
             survived = client.hgetall("wb:{default:videos.likes:0}:open")
         assert sum(map(int, survived.values())) == 20
+        wb.flush(timeout=30)
         likes.add(1, timeout=30)
         wb.flush(timeout=30)
     assert sum(videos.all_likes().values()) == 21

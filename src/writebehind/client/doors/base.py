@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from writebehind.client.flows.base import Intent, WriteFlows
 from writebehind.client.tasks import Tasks
@@ -107,5 +107,5 @@ class AwaitingDoor(Generic[F]):
             await tasks.run(flows.check(intent, level, deadline))
         write = flows.begin(intent, watch=goes_on)
         await tasks.wait(write.delivery, write.group, deadline)
-        if level == "database" or not write.is_done:
-            await tasks.run(flows.finish(write, until_database=level == "database", deadline=deadline))
+        if goes_on or not write.is_done:
+            await tasks.run(flows.finish(write, level, deadline))

@@ -51,7 +51,7 @@ class Events(BlockingDoor[EventFlows]):
             threads.kick(delivery)
         if buffered < len(intents):
             deadline = self._levels.deadline(timeout)
-            threads.run(flows.append_all(intents, buffered, until_database=level == "database", deadline=deadline))
+            threads.run(flows.append_all(intents, buffered, level, deadline))
 
 
 class AsyncEvents(AwaitingDoor[EventFlows]):
@@ -91,4 +91,4 @@ class AsyncEvents(AwaitingDoor[EventFlows]):
             tasks.kick(delivery)
         if buffered < len(intents):
             deadline = self._levels.deadline(timeout)
-            await tasks.run(flows.append_all(intents, buffered, until_database=level == "database", deadline=deadline))
+            await tasks.run(flows.append_all(intents, buffered, level, deadline))

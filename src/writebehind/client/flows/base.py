@@ -112,6 +112,16 @@ class WriteFlows:
     def check(self, intent: Intent, level: Ack, deadline: float) -> Procedure[None]:
         """Make sure that a level can be given, before anything is written at it.
 
+        :raises CacheRefused: the server cannot give it truthfully.
+        """
+        if level in ("replica", "disk"):
+            yield from self._desk(intent.delivery, level).check(deadline)
+
+    def finish(self, write: Write, level: Ack, deadline: float) -> Procedure[None]:
+        """Return when a write that was begun has got as far as the level says."""
+        yield from self._finish(write, deadline)
+        yield from self._reach(write, level, deadline)
+
     def _finish(self, write: Write, deadline: float) -> Procedure[None]:
         """Wait for the end of a write's group; it is written then, or refused as MISSING."""
         field = write.field

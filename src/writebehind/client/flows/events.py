@@ -14,6 +14,7 @@ from writebehind.client.flushing import FlushDesk
 from writebehind.columns import ColumnType
 from writebehind.databases.contract import Database, DeadLetter
 from writebehind.errors import BufferFull, PartlyWritten, ValueRefused
+from writebehind.levels import BEYOND_MEMORY, Ack
 from writebehind.mapping import BoundEvents
 from writebehind.observe import Observer
 
@@ -57,9 +58,7 @@ class EventFlows(WriteFlows):
         """Put as many of a call's events as have room into this process's buffer; how many, from the first on."""
         return next((number for number, intent in enumerate(intents) if not self.buffer(intent)), len(intents))
 
-    def append_all(
-        self, intents: Sequence[Intent], buffered: int, *, until_database: bool, deadline: float
-    ) -> Procedure[None]:
+    def append_all(self, intents: Sequence[Intent], buffered: int, level: Ack, deadline: float) -> Procedure[None]:
         """Append the events of one call, the first of which are buffered already, group by group, in their order.
 
         The next group begins when the one before it is written, so that what is written is always the first part.
@@ -68,6 +67,7 @@ class EventFlows(WriteFlows):
         """
         writes: list[Write] = []
         done = buffered
+        yield from self.check(intents[done], level, deadline)
         while done < len(intents):
             delivery = intents[done].delivery
             lane = delivery.partition.lane
@@ -75,7 +75,7 @@ class EventFlows(WriteFlows):
                 group, places = lane.join_all([(intent.field, intent.change) for intent in intents[done:]])
             except BufferFull as error:
                 raise self._partly_written(done, len(intents), error) from error
-            group.watched = group.watched or until_database
+            group.watched = group.watched or level in BEYOND_MEMORY
             texts = [intent.change for intent in intents[done : done + len(places)]]
             writes.append(Write(None, NO_FIELD, texts, delivery, group, 0))
             while not group.resolved:
@@ -92,9 +92,8 @@ class EventFlows(WriteFlows):
             if group.error is not None:
                 raise self._partly_written(done, len(intents), group.error) from group.error
             done += len(texts)
-        if until_database:
-            for write in writes:
-                yield from self._until_database(write, deadline)
+        for write in writes:
+            yield from self._reach(write, level, deadline)
 
     def _partly_written(self, done: int, count: int, error: Exception) -> Exception:
         """The error of a call of which the first ``done`` are written or on their way; ``error`` where that is all."""
