@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,13 +96,10 @@ def seconds(*, zero: bool = False) -> Kind:
     return duration("seconds", MAX_DURATION_S, zero=zero)
 
 
-def choice(*choices: str, later: Mapping[str, str] | None = None) -> Kind:
-    """One of some words. ``later`` are words that have a meaning and are refused, each with the reason."""
-    refused = later or {}
+def choice(*choices: str) -> Kind:
+    """One of some words."""
 
     def check(value: object) -> str:
-        if isinstance(value, str) and value in refused:
-            raise UnfitError(refused[value])
         if not isinstance(value, str) or value not in choices:
             raise UnfitError("it is not one of the choices")
         return value

@@ -107,7 +107,7 @@ def test_a_named_file(tmp_path: Path) -> None:
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     toml = 'flush_after = "10"\nflush_row = 1\n[counters."videos.likes"]\nmissing = "sometimes"\n'
     environment = {"WRITEBEHIND_FLUSH_AFTER": "soon", "WRITEBEHIND_TIMOUT": "3"}
-    assert problems(tmp_path, toml, environment, flush_after=-1, flush_aftr=1, ack="disk", batch_fields=2.5) == [
+    assert problems(tmp_path, toml, environment, flush_after=-1, flush_aftr=1, ack="safe", batch_fields=2.5) == [
         "flush_row (writebehind.toml) is not a setting. Did you mean flush_rows?",
         "WRITEBEHIND_TIMOUT (environment variable) is not a setting. Did you mean WRITEBEHIND_TIMEOUT?",
         "flush_aftr (argument) is not a setting. Did you mean flush_after?",
@@ -117,8 +117,8 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         "Use a positive number of seconds, for example 10 or 0.5.",
         "flush_after (argument flush_after) is -1: it is not above zero. "
         "Use a positive number of seconds, for example 10 or 0.5.",
-        "ack (argument ack) is 'disk': this level is not available in this version. "
-        "Use one of local, memory, database.",
+        "ack (argument ack) is 'safe': it is not one of the choices. "
+        "Use one of local, memory, replica, disk, database.",
         "batch_fields (argument batch_fields) is 2.5: it is a fraction and not a whole number. "
         "Use a whole number of rows, from 1 to 1000000.",
         "missing (writebehind.toml: counters.\"videos.likes\".missing) is 'sometimes': it is not one of the choices. "
@@ -138,7 +138,6 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ("flush_rows", True, "it is true or false and not a whole number"),
         ("flush_rows", 0, "it is not between 1 and"),
         ("allow_eviction", 1, "it is a number and neither true nor false"),
-        ("ack", "replica", "this level is not available in this version"),
         ("ack", ["memory"], "it is not one of the choices"),
         ("ring_full", "drop", "it is not one of the choices"),
         ("buffer_full", "release", "Use one of block, refuse"),
