@@ -6,8 +6,9 @@ import pytest
 
 from writebehind.cache.calls import Refused, Written
 from writebehind.cache.replies import NotExecuted
+from writebehind.client.flights import Flight
 from writebehind.client.groups import GROUP_FIELDS, AmountGroup
-from writebehind.client.lane import Flight, Lane
+from writebehind.client.lane import Lane
 from writebehind.client.ring import RingBounds
 from writebehind.errors import BufferFull, CacheUnavailable
 from writebehind.values import INT64_MAX, INT64_MIN

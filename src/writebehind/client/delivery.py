@@ -12,8 +12,8 @@ from writebehind.cache import calls
 from writebehind.cache.replies import NotExecuted
 from writebehind.chain import new_identity
 from writebehind.client.effects import Procedure, ask_cache
+from writebehind.client.flights import Flight
 from writebehind.client.groups import WriteGroup
-from writebehind.client.lane import Flight
 from writebehind.client.partition import Partition
 from writebehind.client.writing import Writing
 from writebehind.errors import BufferFull, CacheUnavailable, MappingConflict, WriteBehindError

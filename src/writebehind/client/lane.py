@@ -18,55 +18,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from writebehind.cache.calls import Refused, Written
 from writebehind.changes import Rules
+from writebehind.client.flights import Flight, OldLane
 from writebehind.client.groups import AmountGroup, WriteGroup
 from writebehind.client.replays import WrittenSince, merged
 from writebehind.client.ring import Ring, RingBounds
+from writebehind.client.waiting import NewGroup, WaitingGroups
 from writebehind.errors import SumOutOfRange, ValueRefused, WriteBehindError
 
 LOCAL_GROUPS = 64
 """How many groups may wait before a write with ``ack="local"`` waits like any other: 64,000 keys at the most."""
-
-
-class NewGroup(Protocol):
-    """Makes an empty group of the lane's kind."""
-
-    def __call__(self, *, want_totals: bool = False, solo: bool = False) -> WriteGroup: ...
-
-
-@dataclass(slots=True, eq=False)
-class OldLane:
-    """What a lane had unconfirmed when its incarnation ended.
-
-    ``met_since`` are the incarnations met after it, in order: once a fence of one of them is applied, the
-    database's mark for this lane is final. ``since`` is what the cache had of this producer's groups from this lane's
-    end to that of the next one in ``Lane.old``.
-    """
-
-    incarnation: str
-    groups: list[WriteGroup]
-    since: WrittenSince
-    met_since: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flight:
-    """One try to bring a group into the cache, under the incarnation and the number that the lane had then.
-
-    ``tried_before``: an earlier try under the same number may have been executed. A flight may end after
-    the lane has moved on; its group is part of an old lane then, where settling decides, unless the answer does.
-    """
-
-    group: WriteGroup
-    incarnation: str
-    sequence: int
-    tried_before: bool
 
 
 class Lane:
@@ -94,10 +59,8 @@ class Lane:
         self.lost_local_writes = 0
         self.ring = Ring(partition, bounds)
         self._lock = threading.Lock()
-        self._waiting: deque[WriteGroup] = deque()
+        self._waiting = WaitingGroups(new_group)
         self._superseded: list[WriteGroup] = []
-        self._plain: WriteGroup | None = None
-        self._totals: WriteGroup | None = None
         self._flying: WriteGroup | None = None
         self._flight: Flight | None = None
         self._abandoned = False
@@ -117,14 +80,7 @@ class Lane:
         with self._lock:
             if self.ring.refuses and not anyway:
                 raise self.ring.full_error()
-            group = self._totals if want_total else self._plain
-            if group is None or not group.accepts(field, change):
-                group = self._new_group(want_totals=want_total)
-                self._waiting.append(group)
-                if want_total:
-                    self._totals = group
-                else:
-                    self._plain = group
+            group = self._waiting.accepting(field, change, want_total=want_total)
             place = group.add(field, change)
             if local:
                 group.add_local(field, change)
@@ -139,10 +95,7 @@ class Lane:
         with self._lock:
             if self.ring.refuses:
                 raise self.ring.full_error()
-            group = self._plain
-            if group is None or not group.accepts(*writes[0]):
-                group = self._plain = self._new_group()
-                self._waiting.append(group)
+            group = self._waiting.accepting(*writes[0])
             places: list[int] = []
             for field, change in writes:
                 if places and not group.accepts(field, change):
@@ -157,7 +110,7 @@ class Lane:
         if local:
             group.add_local(field, change)
         with self._lock:
-            self._waiting.append(group)
+            self._waiting.put_last(group)
         return group
 
     def withdraw(self, group: WriteGroup, writes: Iterable[tuple[bytes, Any, int]]) -> bool:
@@ -170,8 +123,8 @@ class Lane:
             for field, change, place in writes:
                 if field not in group.refused:
                     group.remove(field, change, place)
-            if group.is_empty and not group.sleepers and group in self._waiting:
-                self._discard(group)
+            if group.is_empty and not group.sleepers:
+                self._waiting.discard(group)
             return True
 
     def give_up(self, group: WriteGroup, field: bytes, change: Any) -> None:
@@ -179,13 +132,6 @@ class Lane:
         with self._lock:
             if not group.resolved and field not in group.refused:
                 group.add_local(field, change)
-
-    def _discard(self, group: WriteGroup) -> None:
-        self._waiting.remove(group)
-        if group is self._plain:
-            self._plain = None
-        if group is self._totals:
-            self._totals = None
 
     # On the way
 
@@ -196,11 +142,7 @@ class Lane:
                 if not self.ring.make_room():
                     self.hindrance = self.ring.full_error()
                     return None
-                group = self._waiting.popleft()
-                if group is self._plain:
-                    self._plain = None
-                if group is self._totals:
-                    self._totals = None
+                group = self._waiting.take_first()
                 if group.is_empty:
                     self._end_unsent(group)
                     continue
@@ -226,7 +168,7 @@ class Lane:
         with self._lock:
             if self._flying is not None or not self._waiting:
                 return True
-            sleepers = self._waiting[0].sleepers
+            sleepers = self._waiting.first.sleepers
             if not sleepers:
                 return False
             sleepers.pop()()
@@ -296,13 +238,13 @@ class Lane:
             self.old[index - 1].since.follow_with(old.since)
         self.old.remove(old)
         if not self.old:
-            self._waiting.extend(self._superseded)
+            self._waiting.put_last(*self._superseded)
             self._superseded.clear()
 
     def _send_first(self, group: WriteGroup) -> None:
         group.executed_maybe = False
         group.sequence = 0
-        self._waiting.appendleft(group)
+        self._waiting.put_first([group])
 
     def written(self, flight: Flight, reply: Written) -> None:
         """The cache has the group."""
@@ -341,7 +283,7 @@ class Lane:
                 self._refuse_local(group, name, change, code)
             group.executed_maybe = False
             if not group.is_empty:
-                self._waiting.appendleft(group)
+                self._waiting.put_first([group])
                 group.wake_all()
             else:
                 self._resolve(group)
@@ -357,7 +299,7 @@ class Lane:
         alone = self._new_group(solo=True)
         alone.add(name, change)
         alone.add_local(name, change)
-        self._waiting.append(alone)
+        self._waiting.put_last(alone)
 
     def put_back(self, flight: Flight, hindrance: WriteBehindError) -> None:
         """This try was certainly not executed. Was no other, the group can be sent later under the same number."""
@@ -439,7 +381,7 @@ class Lane:
     def has_unsent_acknowledged_writes(self) -> bool:
         """Whether a read must wait to see this process's own writes: local ones, and those written again."""
         with self._lock:
-            groups = (*self._waiting, self._flying) if self._flying else self._waiting
+            groups = (*self._waiting, self._flying) if self._flying else tuple(self._waiting)
             return any(group.local_writes or group.is_replay for group in groups)
 
     def last_unsent_local(self) -> WriteGroup | None:
@@ -451,7 +393,7 @@ class Lane:
     def last_unsent(self) -> WriteGroup | None:
         """The youngest group that is not yet answered."""
         with self._lock:
-            return self._waiting[-1] if self._waiting else self._flying
+            return self._waiting.last if self._waiting else self._flying
 
     # Incarnations
 
@@ -480,7 +422,7 @@ class Lane:
                     groups.append(flying)
                 else:
                     flying.sequence = 0
-                    self._waiting.appendleft(flying)
+                    self._waiting.put_first([flying])
             for old in self.old:
                 old.met_since.append(incarnation)
             if groups:
@@ -512,8 +454,7 @@ class Lane:
                         self._resolve(group)
                 else:
                     again.append(group)
-            for group in reversed(list(merged(again, since, self._new_group))):
-                self._waiting.appendleft(group)
+            self._waiting.put_first(merged(again, since, self._new_group))
             return len(old.groups) - len(again), len(again)
 
     def _written_since(self, old: OldLane) -> WrittenSince:
