@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from writebehind.columns import Text
 from writebehind.scores import HIGHEST_EXACT, Scores
@@ -128,6 +128,11 @@ class ScoreChange:
 class Rules(Protocol[C]):
     """How changes of one field follow each other. ``C`` is the kind's change."""
 
+    @property
+    def merges_in_groups(self) -> bool:
+        """Whether changes of one field may become one before the cache sees them."""
+        ...
+
     def then(self, before: C, now: C) -> C:
         """Two changes as one."""
         ...
@@ -151,6 +156,7 @@ class ScoreRules:
 
     keep: str
     scores: Scores
+    merges_in_groups: ClassVar[bool] = True
 
     def then(self, before: ScoreChange, now: ScoreChange) -> ScoreChange:
         return before.then(now, self.keep)
@@ -184,6 +190,10 @@ class RecordRules:
     """The order of acceptance, or a version column: ``version_kind`` is ``""``, ``"integer"`` or ``"text"``."""
 
     version_kind: Literal["", "integer", "text"] = ""
+
+    @property
+    def merges_in_groups(self) -> bool:
+        return not self.version_kind
 
     def then(self, before: RecordChange, now: RecordChange) -> RecordChange:
         if self.version_kind and self.is_older(self.version_of(now), self.version_of(before)):

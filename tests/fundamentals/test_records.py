@@ -263,6 +263,27 @@ def test_a_version_column_decides_which_write_wins(valkey: TemporaryValkey, vide
     assert videos.run("SELECT * FROM states") == [(1, "new", "y", 12)]
 
 
+def test_versions_of_writes_that_travel_together_are_compared_one_by_one(valkey: TemporaryValkey, videos) -> None:
+    """Two writes of one process share a round trip; the older of them must not profit from the newer one's version."""
+    videos.run("CREATE TABLE states (id BIGINT PRIMARY KEY, body TEXT, extra TEXT, revision BIGINT)")
+    first = WriteBehind(cache=valkey.url, database=videos.url, linger_ms=50)
+    second = WriteBehind(cache=valkey.url, database=videos.url)
+    mine, theirs = (wb.records("states", version="revision") for wb in (first, second))
+    with first, second:
+        for key in (1, 2):
+            theirs.patch(key, {"body": "theirs", "revision": 5})
+        mine.get(1)  # cached, where the same holds
+        mine.patch(1, {"body": "older", "revision": 1}, ack="local")
+        mine.patch(1, {"extra": "newer", "revision": 9}, ack="local")
+        mine.delete(2, version=1, ack="local")
+        mine.patch(2, {"extra": "newer", "revision": 9})
+        wanted = {"body": "theirs", "extra": "newer", "revision": 9}
+        assert mine.get_many([1, 2]) == {1: wanted, 2: wanted}
+        first.flush(timeout=30)
+        assert theirs.get_many([1, 2]) == {1: wanted, 2: wanted}
+    assert videos.run("SELECT * FROM states ORDER BY id") == [(n, "theirs", "newer", 9) for n in (1, 2)]
+
+
 def test_a_version_without_a_version_column_is_a_mistake(valkey: TemporaryValkey, profiles) -> None:
     wb = WriteBehind(cache=valkey.url, database=profiles.url)
     people = wb.records("profiles")

@@ -23,6 +23,7 @@ from writebehind.mapping import (
     BoundCounter,
     BoundLeaderboard,
     BoundMapping,
+    BoundRecords,
     CounterMapping,
     DeclaredCapture,
     EventMapping,
@@ -110,9 +111,10 @@ def lay(settings: Settings, declared: Sequence[Declared], captures: Mapping[str,
     embedded = EmbeddedCache.acquire(settings.folder) if settings.cache is None else None
     try:
         address = Address.parse(embedded.url if embedded is not None else settings.cache or "")
-        namespace = settings.namespace or (embedded.namespace if embedded is not None else "default")
+        implied = embedded.namespace if embedded is not None else "default"
+        namespace = settings.namespace or implied
         _check_cache(address, settings)
-        mappings, bound_captures = _place(settings, declared, captures, namespace)
+        mappings, bound_captures = _place(settings, declared, captures, namespace, is_implied=namespace == implied)
     except BaseException:
         if embedded is not None:
             embedded.release()
@@ -121,9 +123,14 @@ def lay(settings: Settings, declared: Sequence[Declared], captures: Mapping[str,
 
 
 def _place(
-    settings: Settings, declared: Sequence[Declared], captures: Mapping[str, DeclaredCapture], namespace: str
+    settings: Settings,
+    declared: Sequence[Declared],
+    captures: Mapping[str, DeclaredCapture],
+    namespace: str,
+    *,
+    is_implied: bool,
 ) -> tuple[tuple[Placed, ...], tuple[BoundCapture, ...]]:
-    prefix = f"{settings.namespace}:".encode() if settings.namespace is not None else b""
+    prefix = b"" if is_implied else f"{namespace}:".encode()
     with ExitStack() as stack:
         databases: dict[str, Database] = {}
         for url, is_unconfigured in database_urls(settings, declared).items():
@@ -136,11 +143,41 @@ def _place(
             url = each.database or database_url(settings)
             bound: Any = replace(_bind(databases[url], url, each), value_prefix=prefix)  # type: ignore[type-var]
             placed.append((bound, url))
+        placed = _without_shared_columns(placed)
         by_name = {bound.name: bound for bound, _ in placed}
         bound_captures = [bind_capture(each.capture, by_name[to]) for to, each in captures.items()]
         for bound, url in placed:  # once all of them fit
             _declare(databases[url], url, namespace, bound)
     return tuple(Placed(bound, url) for bound, url in placed), tuple(bound_captures)
+
+
+def _without_shared_columns(placed: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
+    """Records leave a column alone that is a counter or a leaderboard too: each would make the other's cached values
+    wrong, and a put would set a count to its default.
+
+    :raises ColumnRefused: the records name such a column.
+    """
+    owners: dict[tuple[str, str, str], BoundMapping] = {}
+    for bound, url in placed:
+        if isinstance(bound, BoundCounter | BoundLeaderboard):
+            owners[url, bound.mapping.table, bound.mapping.column] = bound
+    result: list[tuple[Any, str]] = []
+    for bound, url in placed:
+        if isinstance(bound, BoundRecords):
+            for column in bound.columns:
+                owner = owners.get((url, bound.mapping.table, column))
+                if owner is None:
+                    continue
+                why = f"it is the {owner.kind} {owner.name!r}"
+                if column in bound.mapping.columns or column == bound.mapping.version:
+                    raise ColumnRefused(
+                        f"the column {column!r} of the records {bound.name!r} has another mapping",
+                        why=why,
+                        fix="Leave it out of columns=.",
+                    )
+                bound = bound.without(column, why)
+        result.append((bound, url))
+    return result
 
 
 def _check_cache(address: Address, settings: Settings) -> None:
@@ -176,7 +213,7 @@ def _bind(database: Database, url: str, declared: Declared) -> BoundMapping:
         )
     bound: BoundMapping = mapping.bind(database.table_shape(mapping.table))
     if isinstance(bound, BoundCounter):
-        _check_value(declared, "decimal" if bound.amounts.scale else "integer", "counter")
+        _check_value(declared, "integer" if bound.amounts.scale is None else "decimal", "counter")
     elif isinstance(bound, BoundLeaderboard):
         scores = "float" if bound.scores.is_float else "integer" if bound.scores.scale is None else "decimal"
         _check_value(declared, scores, "leaderboard")

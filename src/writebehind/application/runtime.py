@@ -19,7 +19,7 @@ from writebehind.clock import Clock
 from writebehind.databases import open_database
 from writebehind.databases.contract import Database, PartitionName
 from writebehind.databases.urls import redact_url
-from writebehind.errors import CacheError, CacheUnavailable, FlushTimeout
+from writebehind.errors import CacheError, CacheUnavailable, FlushTimeout, WriteBehindError
 from writebehind.flush.engine import Engine
 from writebehind.flush.task import FlushReport, Task, group_by_table
 from writebehind.inspection import InspectedDatabase, Status, inspect
@@ -125,8 +125,14 @@ class Runtime:
                     why=capturer.error,
                     fix="It is safe in those keys; flush again.",
                 )
+        failure: WriteBehindError | None = None
         for flusher in self.flushers:
-            flusher.flush_all(deadline, report)
+            try:
+                flusher.flush_all(deadline, report)
+            except WriteBehindError as error:  # it must not keep the tables after it from being flushed
+                failure = failure or error
+        if failure is not None:
+            raise failure
         report.seconds += self._clock.monotonic() - started
 
     def status(self) -> Status:

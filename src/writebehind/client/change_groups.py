@@ -40,6 +40,9 @@ class ChangeGroup(WriteGroup):
         return not self._merged
 
     def accepts(self, field: bytes, change: Any) -> bool:
+        """Whether one more write fits. Where versions decide, one of a field does: the cache judges each by its own."""
+        if field in self._merged and not self._rules.merges_in_groups:
+            return False
         before = self._merged.get(field)
         if before is None and len(self._merged) >= GROUP_FIELDS:
             return False

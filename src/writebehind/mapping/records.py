@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from writebehind.columns import ColumnType, Text
 from writebehind.errors import ColumnRefused, ConfigurationError
@@ -100,6 +100,16 @@ class BoundRecords:
     def version_type(self) -> ColumnType | None:
         """The type of the version column, None where the order of acceptance decides."""
         return None if self.mapping.version is None else self.columns[self.mapping.version]
+
+    def without(self, column: str, why: str) -> BoundRecords:
+        """The same without a column, which is refused for that reason."""
+        return replace(
+            self,
+            columns={name: kind for name, kind in self.columns.items() if name != column},
+            refusals={**self.refusals, column: why},
+            defaults={name: text for name, text in self.defaults.items() if name != column},
+            required=self.required - {column},
+        )
 
     def declaration(self) -> dict[str, object]:
         """What two processes must agree on, as JSON-ready values; kept in the ledger."""

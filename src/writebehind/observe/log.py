@@ -26,10 +26,17 @@ class LogObserver:
 
 
 def observe_all(observers: Sequence[Observer]) -> Observer:
-    """One observer that tells several, in order."""
+    """One observer that tells several, in order.
+
+    What an observer raises is logged, and concerns nobody else: the writes and flushes that it is told of have
+    happened, and a worker must not end with it.
+    """
 
     def tell(event: Event) -> None:
         for observer in observers:
-            observer(event)
+            try:
+                observer(event)
+            except Exception:
+                logging.getLogger("writebehind").exception("an observer failed at %r", event)
 
     return tell

@@ -73,9 +73,12 @@ KEYS  1 to 8 as those of wb1_seal, 9 the set in which the board is built
 ARGV  1 layout, 2 the new batch's identity, 3 the token, 4 for how many milliseconds the building may be silent
 
 Reply: OK, last, generation, entry...    as wb1_pending answers them
-       BUSY                              somebody builds it already
+       BUSY                              somebody builds it already; or so many sealed batches wait to be flushed that no
+                                         more are made for a reader
        NEW; LAYOUT, layout
 --]]
+local LONGEST_CHAIN = 16 -- each sealed batch is a round trip for every reader, and a transaction for the flush
+
 local function begin_board(keys, args)
   local header, open, queue, building = keys[1], keys[2], keys[4], keys[9]
   local replid, incarnation, layout, last, birth, first_write, writes, generation = unpack(redis.call('HMGET', header,
@@ -86,7 +89,7 @@ local function begin_board(keys, args)
   if layout ~= args[1] then
     return {'LAYOUT', layout}
   end
-  if redis.call('EXISTS', building) == 1 then
+  if redis.call('EXISTS', building) == 1 or redis.call('LLEN', queue) >= LONGEST_CHAIN then
     return {'BUSY'}
   end
   local size = batch_size(open)

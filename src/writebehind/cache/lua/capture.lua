@@ -315,6 +315,7 @@ local function capture_board(keys, args)
   end
   local is_building = redis.call('EXISTS', building) == 1
   local writes = 0
+  local expires = built and redis.call('PEXPIRETIME', board) or 0
   for i = 1, #members do
     local change
     if scores[i] == '' then
@@ -338,6 +339,7 @@ local function capture_board(keys, args)
       end
     end
   end
+  keep_expiry(board, expires)
   if redis.call('EXISTS', copy) == 1 then
     redis.call('HSET', captured, name, '1')
   else

@@ -83,3 +83,10 @@ local function change_board(board, change, member, keep)
     redis.call('ZADD', board, keep == 'max' and 'GT' or 'LT', score, member)
   end
 end
+
+-- Give a set that was made anew the time of expiry that its predecessor had, so that it is not kept for ever.
+local function keep_expiry(board, moment)
+  if moment > 0 and redis.call('PEXPIRETIME', board) == -1 then
+    redis.call('PEXPIREAT', board, decimal(moment))
+  end
+end

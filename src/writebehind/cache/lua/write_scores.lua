@@ -65,7 +65,7 @@ local function write_scores(keys, args)
     end
     building[number] = redis.call('EXISTS', keys[i + 1]) == 1
   end
-  local merged = {}
+  local merged, expires = {}, {}
   for i = 1, entries do
     local field, change, member, number = unpack(args, 4 + 4 * i, 7 + 4 * i)
     if pending[field] then
@@ -75,6 +75,10 @@ local function write_scores(keys, args)
     end
     number = tonumber(number)
     if built[number] then
+      if change == 'x' and not expires[number] then
+        -- A set that loses its last member is gone, and its time of expiry with it.
+        expires[number] = redis.call('PEXPIRETIME', keys[3 + 2 * number])
+      end
       change_board(keys[3 + 2 * number], change, member, keep)
     end
     if building[number] then
@@ -85,6 +89,9 @@ local function write_scores(keys, args)
         change_board(keys[4 + 2 * number], change, member, keep)
       end
     end
+  end
+  for number, moment in pairs(expires) do
+    keep_expiry(keys[3 + 2 * number], moment)
   end
   call_in_chunks('HSET', open, merged, 2)
   return finish_group(keys, args, group, redis.call('HLEN', open))

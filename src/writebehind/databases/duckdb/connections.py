@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import duckdb
 
 from writebehind.databases.duckdb.errors import is_held_by_another, translate, translated
+from writebehind.databases.urls import redact_url
 from writebehind.errors import ConfigurationError, DatabaseRefused, DatabaseUnavailable
 
 BUSY_TIMEOUT_S = 5.0
@@ -143,7 +144,7 @@ def _path(url: str) -> Path:
     name = unquote(url.removeprefix(_PREFIX))
     if not url.startswith(_PREFIX) or not name or name == ":memory:" or "?" in url:
         raise ConfigurationError(
-            f"the database URL {url!r} does not name a DuckDB file",
+            f"the database URL {redact_url(url)!r} does not name a DuckDB file",
             why="a database in memory could not be shared, and parameters are not known" if url[:10] == _PREFIX else "",
             fix="Write duckdb:///relative.duckdb, or duckdb:////absolute/path.duckdb.",
         )

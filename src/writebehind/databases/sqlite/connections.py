@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from writebehind.databases.idle import IdleConnections
 from writebehind.databases.sqlite.errors import translate, translated
+from writebehind.databases.urls import redact_url
 from writebehind.errors import ConfigurationError, DatabaseUnavailable
 
 BUSY_TIMEOUT_S = 5.0
@@ -137,7 +138,7 @@ def _path(url: str) -> Path:
     name = unquote(url.removeprefix(_PREFIX))
     if not url.startswith(_PREFIX) or not name or name == ":memory:" or "?" in url:
         raise ConfigurationError(
-            f"the database URL {url!r} does not name a SQLite file",
+            f"the database URL {redact_url(url)!r} does not name a SQLite file",
             why="a database in memory could not be shared, and parameters are not known" if url[:10] == _PREFIX else "",
             fix="Write sqlite:///relative.db, or sqlite:////absolute/path.db.",
         )
