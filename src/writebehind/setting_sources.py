@@ -102,7 +102,7 @@ SECTIONS: Mapping[str, Section] = {
 
 CAPTURE_SECTION = "capture"
 _CAPTURE_EXAMPLE = 'Write [capture."video:{id}:likes"] and, below it, to = "videos.likes".'
-_CAPTURE_KINDS: Mapping[str, Kind] = {
+CAPTURE_OPTIONS: Mapping[str, Kind] = {
     "to": kinds.text(r"[^\x00-\x1f\x7f]{1,200}", 'Name the mapping, for example to = "videos.likes".'),
     "baseline": kinds.choice("database", "cache", "zero"),
     "kind": kinds.choice("counter", "leaderboard", "record"),
@@ -308,11 +308,11 @@ def captures_in(file: File, problems: Problems) -> tuple[DeclaredCapture, ...]:
             continue
         accepted: dict[str, object] = {}
         for name, value in options.items():
-            if name not in _CAPTURE_KINDS:
-                problems.add_unknown(name, source, _CAPTURE_KINDS)
+            if name not in CAPTURE_OPTIONS:
+                problems.add_unknown(name, source, CAPTURE_OPTIONS)
                 continue
             fits, result = parsed(
-                Given(name, value, f"{source}.{name}", _CAPTURE_KINDS[name], from_file=True), problems
+                Given(name, value, f"{source}.{name}", CAPTURE_OPTIONS[name], from_file=True), problems
             )
             if fits:
                 accepted[name] = result

@@ -2,7 +2,7 @@
 
 ``make test-system`` installs what is missing (``tests/system/install``) and runs them; ``make test`` leaves them out.
 A test takes ``redis_server``, a running Redis for it alone, and ``node``, which runs a program of ``tests/system/node``
-and answers what it prints. Programs that write by plain Redis commands have their place there too.
+and answers what it prints; or ``node_command``, where the program shall run beside the test.
 """
 
 from __future__ import annotations
@@ -35,14 +35,24 @@ def redis_server() -> Iterator[TemporaryValkey]:
 
 
 @pytest.fixture
-def node() -> Callable[..., str]:
-    """Runs a program of ``tests/system/node`` to its end and gives its output; the test fails if the program does."""
+def node_command() -> Callable[..., list[str]]:
+    """Gives the command that runs a program of ``tests/system/node``."""
     executable = program("node")
     assert (NODE_FOLDER / "node_modules" / "redis").exists(), "npm's redis is missing: run tests/system/install"
 
+    def command(name: str, *arguments: str) -> list[str]:
+        return [str(executable), str(NODE_FOLDER / name), *arguments]
+
+    return command
+
+
+@pytest.fixture
+def node(node_command: Callable[..., list[str]]) -> Callable[..., str]:
+    """Runs a program of ``tests/system/node`` to its end and gives its output; the test fails if the program does."""
+
     def run(name: str, *arguments: str) -> str:
         done = subprocess.run(
-            [executable, NODE_FOLDER / name, *arguments],
+            node_command(name, *arguments),
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
