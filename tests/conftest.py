@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,14 @@ from writebehind.testing.postgresql import TemporaryPostgres
 from writebehind.testing.valkey import TemporaryValkey
 
 SYSTEM = Path(__file__).parent / "system"
+
+
+def pytest_configure() -> None:
+    """Hears SIGINT where a shell started the tests in the background, which ignores it: the programs under test would
+    inherit that, and the tests that stop them by SIGINT would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
