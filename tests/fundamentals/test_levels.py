@@ -12,19 +12,23 @@ from collections.abc import Iterator
 import pytest
 
 from writebehind import AsyncWriteBehind, CacheRefused, DurabilityUnknown, WriteBehind
+from writebehind.cache.server_process import server_binary
 from writebehind.testing.valkey import TemporaryValkey
 
 
 @pytest.fixture
 def primary() -> Iterator[TemporaryValkey]:
-    with TemporaryValkey(tcp=True, config={"appendfsync": "always", "repl-diskless-sync-delay": "0"}) as server:
+    """A Valkey, also where other tests run on another server: not all have WAITAOF."""
+    with TemporaryValkey(
+        tcp=True, binary=server_binary(), config={"appendfsync": "always", "repl-diskless-sync-delay": "0"}
+    ) as server:
         yield server
 
 
 @pytest.fixture
 def replica(primary: TemporaryValkey, wait_until) -> Iterator[TemporaryValkey]:
     address = primary.url.removeprefix("redis://").partition("/")[0].replace(":", " ")
-    with TemporaryValkey(tcp=True, config={"replicaof": address}) as server:
+    with TemporaryValkey(tcp=True, binary=server_binary(), config={"replicaof": address}) as server:
         client = primary.client()
         wait_until(lambda: client.info("replication")["connected_slaves"] == 1)
         wait_until(lambda: client.wait(1, 100) == 1)
@@ -121,11 +125,11 @@ def test_a_write_is_on_disk_when_it_is_acknowledged(primary: TemporaryValkey, vi
         ({"appendonly": "no"}, "it has no append-only file"),
     ],
 )
-def test_a_disk_that_cannot_be_promised_is_refused(own_valkey: TemporaryValkey, videos, config, why: str) -> None:
-    with own_valkey.client() as client:
+def test_a_disk_that_cannot_be_promised_is_refused(primary: TemporaryValkey, videos, config, why: str) -> None:
+    with primary.client() as client:
         for name, value in config.items():
             client.config_set(name, value)
-    wb = WriteBehind(cache=own_valkey.url, database=videos.url)
+    wb = WriteBehind(cache=primary.url, database=videos.url)
     likes = wb.counter("videos.likes")
     with wb:
         with pytest.raises(CacheRefused, match=why):
