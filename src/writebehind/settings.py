@@ -79,7 +79,8 @@ class Settings:
         None,
         kinds.text(r"[A-Za-z0-9._-]{1,64}", "Use 1 to 64 letters, digits, dots, hyphens or underscores."),
         "Keeps applications that share a cache or a database apart: what one writes, another neither reads nor "
-        "flushes. Without one: `default`, or the random name that an embedded cache has of its own.",
+        "flushes. Not the name of a table, as the names of cached values begin with either. Without one: `default`, "
+        "or the random name that an embedded cache has of its own.",
     )
     flush_after_s: float = _setting(
         10.0, kinds.seconds(), "A flush is due when the oldest unflushed write is this many seconds old."
